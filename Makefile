@@ -1,0 +1,29 @@
+# Every chore has one name; each recipe also works typed by hand.
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+SALUR := $(TARGET_DIR)/release/salur
+DEMO := sqlite://salur-data/demo.db
+
+.PHONY: help run test check bless
+
+help: ## List the chores
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
+
+run: ## Build, fill the demo city (kept in salur-data/) and serve it
+	cargo build --release
+	@mkdir -p salur-data
+	$(SALUR) demo --database $(DEMO) --print-guide
+	exec $(SALUR) serve --database $(DEMO)
+
+# One profile with `run`, so that build scripts and dependencies compile once.
+test: ## Check format and lints, then run all tests on both databases
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	scripts/with-postgres.sh cargo test --release --workspace
+
+check: test ## What CI runs (.ci/run asserts a clean tree, too)
+
+bless: ## Renew schema.graphql from the code
+	cargo build --release
+	$(SALUR) schema > $(TARGET_DIR)/schema.graphql
+	mv $(TARGET_DIR)/schema.graphql schema.graphql

@@ -1,0 +1,119 @@
+//! Needs: how much of one item one area asks for in one period, and how much is spoken for.
+
+use super::calendar::Period;
+use super::ids::{AreaId, ItemId, NeedId, ProgramId};
+use super::quantity::Quantity;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NeedStatus {
+    Reported,
+    Verified,
+    Closed,
+}
+
+impl NeedStatus {
+    pub const ALL: [NeedStatus; 3] = [NeedStatus::Reported, NeedStatus::Verified, NeedStatus::Closed];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            NeedStatus::Reported => "REPORTED",
+            NeedStatus::Verified => "VERIFIED",
+            NeedStatus::Closed => "CLOSED",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+}
+
+/// How far a need is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServiceStatus {
+    Unserved,
+    Partial,
+    Covered,
+    Delivered,
+}
+
+/// The counters of one need.
+///
+/// Invariant, kept by [`Counters::new`] and repeated by the table's CHECK:
+/// `reserved + delivered <= required`, none of them negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Counters {
+    required: Quantity,
+    reserved: Quantity,
+    delivered: Quantity,
+}
+
+impl Counters {
+    /// `None` where more would be allocated than required.
+    pub fn new(required: Quantity, reserved: Quantity, delivered: Quantity) -> Option<Self> {
+        let allocated = reserved.checked_add(delivered)?;
+        (allocated <= required).then_some(Counters { required, reserved, delivered })
+    }
+
+    pub fn required(self) -> Quantity {
+        self.required
+    }
+
+    /// Held or confirmed, and not delivered yet.
+    pub fn reserved(self) -> Quantity {
+        self.reserved
+    }
+
+    pub fn delivered(self) -> Quantity {
+        self.delivered
+    }
+
+    /// What is no longer free.
+    pub fn allocated(self) -> Quantity {
+        self.required.saturating_sub(self.free())
+    }
+
+    pub fn free(self) -> Quantity {
+        self.required.saturating_sub(self.reserved).saturating_sub(self.delivered)
+    }
+
+    pub fn service(self) -> ServiceStatus {
+        if self.allocated().is_zero() {
+            ServiceStatus::Unserved
+        } else if self.delivered == self.required {
+            ServiceStatus::Delivered
+        } else if self.free().is_zero() {
+            ServiceStatus::Covered
+        } else {
+            ServiceStatus::Partial
+        }
+    }
+}
+
+/// 1 (low) to 5 (critical).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Severity(u8);
+
+impl Severity {
+    pub fn new(value: i64) -> Option<Self> {
+        u8::try_from(value).ok().filter(|v| (1..=5).contains(v)).map(Severity)
+    }
+
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// One need as it stood at `version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    pub id: NeedId,
+    pub area: AreaId,
+    pub program: ProgramId,
+    pub item: ItemId,
+    pub period: Period,
+    pub counters: Counters,
+    pub severity: Severity,
+    pub status: NeedStatus,
+    /// Grows by one with every change of the record.
+    pub version: i64,
+}

@@ -1,0 +1,784 @@
+//! Areas from tables and GeoJSON: which area each row is about, and what it says of it.
+//!
+//! A row's area is told by its code, else by the four parts of a code, else by names. Rows about one
+//! area are joined: their shapes are merged, of everything else the first row's word counts. An area
+//! is taken only where its parent stands or is in the same run; an RT's missing RW is added by itself,
+//! for its number is its whole identity.
+
+use super::ImportError;
+use super::cells::{count, filled, quote, text, tidy};
+use super::columns::{self, CodeSystem, ColumnMap, Field, Mapping};
+use super::features;
+use super::names::{Aliases, NameIndex, Told, letters, same};
+use super::reference::{KnownArea, Reference, shape_digest};
+use super::report::{Account, Change, FileReport, Report, Spot};
+use super::source::{Format, SourceFile};
+use super::table::Table;
+use crate::domain::area::{AreaCode, AreaLevel};
+use crate::domain::place::{Bounds, LonLat};
+use crate::spatial::{Shape, ShapeError};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+
+/// How files of areas are to be read.
+#[derive(Debug, Clone)]
+pub struct AreaOptions {
+    /// The level of all rows; `None` where each row's code says its own.
+    pub level: Option<AreaLevel>,
+    /// Whose codes these are. Dotted Ministry codes need no word.
+    pub codes: Option<CodeSystem>,
+    pub map: ColumnMap,
+    pub aliases: Aliases,
+}
+
+impl Default for AreaOptions {
+    fn default() -> Self {
+        AreaOptions { level: None, codes: None, map: ColumnMap::default(), aliases: Aliases::built_in() }
+    }
+}
+
+/// One area as it shall stand. What is `None` stays as it stands, or unknown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedArea {
+    pub code: AreaCode,
+    pub name: String,
+    /// RW and RT: the number as the file writes it, such as `RW 01`.
+    pub label: Option<String>,
+    pub level: AreaLevel,
+    pub shape: Option<Shape>,
+    /// Inside the shape where there is one.
+    pub point: Option<LonLat>,
+    pub households: Option<i64>,
+    pub poor_households: Option<i64>,
+    pub bps_code: Option<String>,
+    pub change: Change,
+}
+
+/// Areas by code, ascending, each code once; so a parent stands before what lies in it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AreaPlan {
+    pub areas: Vec<PlannedArea>,
+}
+
+/// Plans an import of areas.
+///
+/// # Errors
+/// The first file that cannot be understood as a whole: its format, its layout, its coordinates, or
+/// codes whose system is not said. Single rows that are wrong are in the report.
+pub fn plan_areas(
+    files: &[SourceFile],
+    options: &AreaOptions,
+    reference: &Reference,
+) -> Result<(AreaPlan, Report), ImportError> {
+    let mut planner = Planner {
+        options,
+        reference,
+        names: OnceCell::new(),
+        bps: OnceCell::new(),
+        account: Account::default(),
+        taken: BTreeMap::new(),
+    };
+    for file in files {
+        match file.format()? {
+            Format::Table => planner.read_table(file)?,
+            Format::GeoJson => planner.read_features(file)?,
+        }
+    }
+    Ok(planner.finish())
+}
+
+/// Why a row is not taken. `File` means the whole file where the row is the first of its kind: what is
+/// wrong with it is then wrong with the file.
+enum Wrong {
+    Row(String),
+    File(String),
+}
+
+impl From<String> for Wrong {
+    fn from(reason: String) -> Self {
+        Wrong::Row(reason)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Code,
+    Name,
+    Alias,
+}
+
+/// What a row says of the area it is about.
+struct Taken {
+    spot: Spot,
+    how: How,
+    /// The row is about something below the area, as an RT list is below its RW.
+    below: bool,
+    name: Option<String>,
+    label: Option<String>,
+    shape: Option<Shape>,
+    point: Option<LonLat>,
+    households: Option<i64>,
+    poor_households: Option<i64>,
+    bps_code: Option<String>,
+    repairs: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// A row before it is understood.
+struct Entry<'r> {
+    spot: Spot,
+    mapping: &'r Mapping,
+    cell: &'r dyn Fn(usize) -> String,
+    geometry: Option<&'r RawValue>,
+}
+
+impl Entry<'_> {
+    fn get(&self, field: Field) -> Option<String> {
+        let cell = (self.cell)(self.mapping.column(field)?);
+        filled(&cell).map(str::to_owned)
+    }
+}
+
+/// The area that a row is about, and how it was found.
+struct Identity {
+    code: AreaCode,
+    how: How,
+    label: Option<String>,
+    repairs: Vec<String>,
+    notes: Vec<String>,
+}
+
+struct Planner<'a> {
+    options: &'a AreaOptions,
+    reference: &'a Reference,
+    names: OnceCell<NameIndex<'a>>,
+    bps: OnceCell<HashMap<&'a str, &'a AreaCode>>,
+    account: Account,
+    taken: BTreeMap<AreaCode, Vec<Taken>>,
+}
+
+impl<'a> Planner<'a> {
+    fn read_table(&mut self, file: &SourceFile) -> Result<(), ImportError> {
+        let AreaOptions { level, codes, map, .. } = self.options;
+        let table = Table::find(file.text()?, |cells| columns::recognised(cells, *level, *codes, map))
+            .map_err(|seen| columns::unknown_layout(file, &seen, *level, map))?;
+        let mapping = columns::map(file, &table.header, *level, *codes, map)?;
+        let at = self.open(file, "csv", Some(table.delimiter), &table.header, &mapping);
+        table.set_titles_aside(&mut self.account, at);
+        let mut first = true;
+        for (line, record) in table.rows() {
+            let spot = Spot { file: at, row: line };
+            let record = match record {
+                Ok(record) => record,
+                Err(reason) => {
+                    self.account.report.read += 1;
+                    self.account.rejected(spot, reason);
+                    continue;
+                }
+            };
+            let cell = |at: usize| record.get(at).unwrap_or("").to_owned();
+            let entry = Entry { spot, mapping: &mapping, cell: &cell, geometry: None };
+            if let Some(word) = record.iter().find(|c| is_sum(c))
+                && !tells_a_number(&entry)
+            {
+                self.account.set_aside(spot, format!("a sum and no area: {}", quote(word)));
+                continue;
+            }
+            self.take(file, &entry, &mut first)?;
+        }
+        Ok(())
+    }
+
+    fn read_features(&mut self, file: &SourceFile) -> Result<(), ImportError> {
+        let AreaOptions { level, codes, map, .. } = self.options;
+        let (features, header) = features::read(file)?;
+        let mapping = columns::map(file, &header, *level, *codes, map)?;
+        let at = self.open(file, "geojson", None, &header, &mapping);
+        let mut first = true;
+        for (number, feature) in features.iter().enumerate() {
+            let cell = |at: usize| header.get(at).map(|name| feature.get(name)).unwrap_or_default();
+            let spot = Spot { file: at, row: number as u64 + 1 };
+            self.take(file, &Entry { spot, mapping: &mapping, cell: &cell, geometry: feature.geometry }, &mut first)?;
+        }
+        Ok(())
+    }
+
+    fn open(
+        &mut self,
+        file: &SourceFile,
+        format: &'static str,
+        delimiter: Option<char>,
+        header: &[String],
+        mapping: &Mapping,
+    ) -> usize {
+        let used = mapping.used();
+        let ignored = |(at, name): (usize, &String)| (!used.contains(&at) && !name.is_empty()).then(|| name.clone());
+        self.account.report.files.push(FileReport {
+            name: file.name().to_owned(),
+            format,
+            delimiter,
+            mapping: mapping.described(header),
+            ignored: header.iter().enumerate().filter_map(ignored).collect(),
+        });
+        self.account.report.files.len() - 1
+    }
+
+    /// Takes or rejects one row. `first` holds until a row of the file is taken.
+    fn take(&mut self, file: &SourceFile, entry: &Entry, first: &mut bool) -> Result<(), ImportError> {
+        self.account.report.read += 1;
+        match self.understand(entry) {
+            Ok((code, taken)) => {
+                *first = false;
+                self.taken.entry(code).or_default().push(taken);
+            }
+            Err(Wrong::File(reason)) if *first => return Err(file.refuse(format!("row {}: {reason}", entry.spot.row))),
+            Err(Wrong::File(reason) | Wrong::Row(reason)) => self.account.rejected(entry.spot, reason),
+        }
+        Ok(())
+    }
+
+    fn understand(&self, entry: &Entry) -> Result<(AreaCode, Taken), Wrong> {
+        let Identity { code, how, label, mut repairs, notes } = self.identify(entry)?;
+        let level = code.level();
+        let below = (level < AreaLevel::Rw && entry.mapping.has(Field::Rw))
+            || (level < AreaLevel::Rt && entry.mapping.has(Field::Rt));
+        let (shape, point) = place(entry, &mut repairs)?;
+        let households = count(&entry.get(Field::Households).unwrap_or_default(), "households")?;
+        let poor_households = count(&entry.get(Field::PoorHouseholds).unwrap_or_default(), "poor_households")?;
+        if let (Some(all), Some(poor)) = (households, poor_households)
+            && poor > all
+        {
+            return Err(Wrong::Row(format!("poor_households {poor} are more than households {all}")));
+        }
+        let name = entry.get(Field::Name).map(|name| text(&name, "name")).transpose()?;
+        let bps_code = match entry.get(Field::Bps) {
+            Some(code) if !code.bytes().all(|b| b.is_ascii_digit()) || code.len() > 16 => {
+                return Err(Wrong::Row(format!("bps {} is not a BPS code of digits", quote(&code))));
+            }
+            other => other,
+        };
+        // A part's point is not the whole's, and its BPS code neither.
+        let (point, bps_code) = if below { (None, None) } else { (point, bps_code) };
+        let spot = entry.spot;
+        let taken =
+            Taken { spot, how, below, name, label, shape, point, households, poor_households, bps_code, repairs, notes };
+        Ok((code, taken))
+    }
+
+    fn identify(&self, entry: &Entry) -> Result<Identity, Wrong> {
+        let wanted = self.options.level;
+        let said = entry.get(Field::Level);
+        let said_level = match &said {
+            None => None,
+            Some(word) => Some(word.parse::<AreaLevel>().map_err(|_| {
+                format!("level {} is none of province, city, district, village, rw, rt", quote(word))
+            })?),
+        };
+        if let (Some(said), Some(wanted)) = (said_level, wanted)
+            && said != wanted
+        {
+            return Err(Wrong::Row(format!("the row is about a {}, and --level is {}", said.word(), wanted.word())));
+        }
+        let mut identity = match self.coded(entry)? {
+            Some((code, doubtful)) => self.check_names(entry, code, doubtful)?,
+            None => self.named(entry)?,
+        };
+        let level = match (wanted, said_level) {
+            (Some(level), _) | (None, Some(level)) => level,
+            (None, None) => return Ok(identity),
+        };
+        self.descend(entry, &mut identity, level)?;
+        Ok(identity)
+    }
+
+    /// The code that the row gives, and whether a wrong system could pass for a right code here.
+    fn coded(&self, entry: &Entry) -> Result<Option<(AreaCode, bool)>, Wrong> {
+        if let Some(text) = entry.get(Field::Code) {
+            return self.read_code(&text).map(Some);
+        }
+        let depth = self.options.level.map_or(4, |level| (level.number() as usize).min(4));
+        let parts: Vec<Option<String>> = Field::PARTS[..depth].iter().map(|f| entry.get(*f)).collect();
+        if !Field::PARTS[..depth].iter().all(|f| entry.mapping.has(*f)) || parts.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let mut code = String::new();
+        for ((part, field), digits) in parts.iter().zip(Field::PARTS).zip([2, 2, 2, 4]) {
+            let part = part.as_deref().unwrap_or("");
+            let number = whole(part).ok_or_else(|| format!("{} {} is not a number", field.word(), quote(part)))?;
+            if !code.is_empty() {
+                code.push('.');
+            }
+            code.push_str(&format!("{number:0digits$}"));
+        }
+        // Villages of the Ministry are numbered from 1001; BPS numbers them from 001.
+        let village = parts.get(3).and_then(|p| whole(p.as_deref().unwrap_or("")));
+        if village.is_some_and(|number| number < 1000) {
+            return Err(Wrong::Row(format!("{code} is no Ministry code: its village part is below 1000; are these BPS codes?")));
+        }
+        let code = code.parse().map_err(|e| format!("{}: {e}", quote(&code)))?;
+        Ok(Some((code, true)))
+    }
+
+    fn read_code(&self, text: &str) -> Result<(AreaCode, bool), Wrong> {
+        let bad = |e: &dyn std::fmt::Display| Wrong::Row(format!("code {}: {e}", quote(text)));
+        let undotted = text.bytes().all(|b| b.is_ascii_digit());
+        match self.options.codes {
+            Some(CodeSystem::Bps) if !undotted => Err(Wrong::File(format!(
+                "the code {} is not one of BPS, whose codes are digits without dots; leave --codes bps out if these are the \
+                 Ministry's",
+                quote(text)
+            ))),
+            Some(CodeSystem::Bps) => {
+                let by_bps = self.bps.get_or_init(|| {
+                    self.reference.areas().iter().filter_map(|a| Some((a.bps_code.as_deref()?, &a.code))).collect()
+                });
+                if by_bps.is_empty() {
+                    return Err(Wrong::File(
+                        "no area here carries a BPS code yet, so --codes bps finds nothing; first import a list with the \
+                         Ministry's code and the BPS code side by side (--map code=COLUMN,bps=COLUMN)"
+                            .into(),
+                    ));
+                }
+                let found = by_bps.get(text).map(|code| ((*code).clone(), false));
+                found.ok_or_else(|| Wrong::Row(format!("no area is known by the BPS code {}", quote(text))))
+            }
+            _ if !undotted => Ok((text.parse().map_err(|e| bad(&e))?, false)),
+            // Two digits are a province, written alike with and without dots.
+            None if text.len() == 2 => Ok((text.parse().map_err(|e| bad(&e))?, false)),
+            None => Err(Wrong::File(format!(
+                "the code {} has no dots, so it may be the Ministry's (Kemendagri) or that of Statistics Indonesia (BPS), and \
+                 the two mean different places; say --codes kemendagri or --codes bps",
+                quote(text)
+            ))),
+            Some(CodeSystem::Kemendagri) => {
+                let cuts: &[usize] = match text.len() {
+                    2 => &[2],
+                    4 => &[2, 2],
+                    6 => &[2, 2, 2],
+                    10 => &[2, 2, 2, 4],
+                    13 => &[2, 2, 2, 4, 3],
+                    16 => &[2, 2, 2, 4, 3, 3],
+                    n => {
+                        return Err(Wrong::Row(format!(
+                            "code {} has {n} digits; the Ministry's have 2, 4, 6 or 10, with RW 13, with RT 16",
+                            quote(text)
+                        )));
+                    }
+                };
+                let mut rest = text;
+                let mut parts = Vec::new();
+                for cut in cuts {
+                    let (part, after) = rest.split_at(*cut);
+                    parts.push(part);
+                    rest = after;
+                }
+                Ok((parts.join(".").parse().map_err(|e| bad(&e))?, true))
+            }
+        }
+    }
+
+    /// Holds a code against the names beside it. A city of another name means codes of another system;
+    /// so does a village of another name, where the code's form is `doubtful`.
+    fn check_names(&self, entry: &Entry, code: AreaCode, doubtful: bool) -> Result<Identity, Wrong> {
+        let mut notes = Vec::new();
+        let called = |area: &KnownArea, name: &str| {
+            same(area.code.level(), &area.name, name) || self.options.aliases.holds(&area.code, name)
+        };
+        let own = |level: AreaLevel| self.options.level.unwrap_or(code.level()) == level;
+        for (level, field) in [
+            (AreaLevel::City, Field::City),
+            (AreaLevel::City, Field::Name),
+            (AreaLevel::District, Field::Name),
+            (AreaLevel::Village, Field::Name),
+            (AreaLevel::Village, Field::Village),
+        ] {
+            if field == Field::Name && !own(level) {
+                continue;
+            }
+            let Some(area) = code.at(level).and_then(|c| self.reference.area(&c)) else { continue };
+            let Some(name) = entry.get(field).filter(|name| !called(area, name)) else { continue };
+            let (code, stands, name) = (&area.code, &area.name, quote(&name));
+            if field == Field::City || doubtful {
+                return Err(Wrong::Row(format!(
+                    "code {code} is {stands}, and the row says {name}; are these BPS codes? If it is another spelling, add it to \
+                     an alias file"
+                )));
+            }
+            if field == Field::Village {
+                notes.push(format!("the row says {name} where {code} is {stands}; the code counts"));
+            }
+        }
+        Ok(Identity { code, how: How::Code, label: None, repairs: Vec::new(), notes })
+    }
+
+    fn named(&self, entry: &Entry) -> Result<Identity, Wrong> {
+        let level = self.options.level.ok_or("the row has no code, and without --level nothing else tells its area".to_owned())?;
+        let level = level.min(AreaLevel::Village);
+        let own = if self.options.level > Some(AreaLevel::Village) { Field::Village } else { Field::Name };
+        let name = entry.get(own).ok_or_else(|| format!("the row has neither a code nor the name of a {}", level.word()))?;
+        let (city, district) = (entry.get(Field::City), entry.get(Field::District));
+        let missing = match level {
+            AreaLevel::District => city.is_none(),
+            AreaLevel::Village => city.is_none() && district.is_none(),
+            _ => false,
+        };
+        if missing {
+            let word = level.word();
+            return Err(Wrong::Row(format!("{word} {} alone tells no place: its city is empty", quote(&name))));
+        }
+        let names = self.names.get_or_init(|| NameIndex::new(self.reference, &self.options.aliases));
+        let found = names.find(level, &name, Told { city: city.as_deref(), district: district.as_deref() })?;
+        let how = if found.by_alias { How::Alias } else { How::Name };
+        let repairs = found.despite.into_iter().collect();
+        Ok(Identity { code: found.code, how, label: None, repairs, notes: Vec::new() })
+    }
+
+    /// Goes from the code that was found down to `level` by the RW's and the RT's number.
+    fn descend(&self, entry: &Entry, identity: &mut Identity, level: AreaLevel) -> Result<(), String> {
+        let given = identity.code.level();
+        if given > level {
+            return Err(format!("{} is the code of a {}, not of a {}", identity.code, given.word(), level.word()));
+        }
+        for (step, field) in [(AreaLevel::Rw, Field::Rw), (AreaLevel::Rt, Field::Rt)] {
+            if identity.code.level() >= step || level < step {
+                continue;
+            }
+            if identity.code.level() < AreaLevel::Village {
+                break;
+            }
+            let cell = entry.get(field).unwrap_or_default();
+            let number = neighbourhood_number(step, &cell)?;
+            identity.code = identity.code.child(number).ok_or_else(|| format!("{} has no {}", identity.code, step.word()))?;
+            identity.label = Some(text(&cell, step.word())?);
+        }
+        if identity.code.level() < level {
+            return Err(format!("{} is the code of a {}, not of a {}", identity.code, given.word(), level.word()));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> (AreaPlan, Report) {
+        let mut planned: BTreeMap<AreaCode, PlannedArea> = BTreeMap::new();
+        for (code, rows) in std::mem::take(&mut self.taken) {
+            match self.join(&code, &rows, &planned) {
+                Err(reason) => {
+                    for row in &rows {
+                        self.account.rejected(row.spot, reason.clone());
+                    }
+                }
+                Ok(area) => {
+                    if let Some(rw) = code.parent().filter(|_| code.level() == AreaLevel::Rt)
+                        && self.reference.area(&rw).is_none()
+                        && !planned.contains_key(&rw)
+                    {
+                        self.account.report.implied += 1;
+                        planned.insert(rw.clone(), implied(rw));
+                    }
+                    self.settle(&area, rows);
+                    planned.insert(code, area);
+                }
+            }
+        }
+        self.account.report.records = planned.len() as u64;
+        (AreaPlan { areas: planned.into_values().collect() }, self.account.finish())
+    }
+
+    /// One area out of the rows about it.
+    fn join(
+        &self,
+        code: &AreaCode,
+        rows: &[Taken],
+        planned: &BTreeMap<AreaCode, PlannedArea>,
+    ) -> Result<PlannedArea, String> {
+        let level = code.level();
+        let stands = |code: &AreaCode| self.reference.area(code).is_some() || planned.contains_key(code);
+        // An RT's RW needs no row of its own; its village does.
+        let needed = if level == AreaLevel::Rt { code.at(AreaLevel::Village) } else { code.parent() };
+        if let Some(parent) = needed.filter(|parent| !stands(parent)) {
+            let word = parent.level().word();
+            return Err(format!("its {word} {parent} is not known; import the areas of level {word} first"));
+        }
+        let known = self.reference.area(code);
+        let first = |pick: &dyn Fn(&Taken) -> Option<String>| rows.iter().find_map(pick);
+        let name = self.name(code, first(&|r| r.name.clone()), known)?;
+        let shapes: Vec<Shape> = rows.iter().filter_map(|r| r.shape.clone()).collect();
+        let shape = match shapes.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            many => Some(Shape::merge(many).map_err(|e| format!("the shapes of its rows cannot be merged: {e}"))?),
+        };
+        if let Some(shape) = &shape {
+            self.check_city(code, &shape.bounds())?;
+        }
+        let given = rows.iter().find_map(|r| r.point);
+        let point = match &shape {
+            Some(shape) => Some(given.filter(|p| shape.covers(*p)).unwrap_or_else(|| shape.inside_point())),
+            None => given,
+        };
+        let mut area = PlannedArea {
+            code: code.clone(),
+            name,
+            label: first(&|r| r.label.clone()),
+            level,
+            shape,
+            point,
+            households: total(rows, |r| r.households),
+            poor_households: total(rows, |r| r.poor_households),
+            bps_code: first(&|r| r.bps_code.clone()),
+            change: Change::New,
+        };
+        // Rows below the area have numbers of their own, not the area's.
+        if rows.iter().all(|r| r.below) {
+            area.label = area.label.filter(|_| level >= AreaLevel::Rw);
+        }
+        area.change = known.map_or(Change::New, |known| change(&area, known));
+        Ok(area)
+    }
+
+    /// The name an area shall have. The standing name stays where the file's is the same in capitals,
+    /// with a word for its kind in front, or an alias of it.
+    fn name(&self, code: &AreaCode, given: Option<String>, known: Option<&KnownArea>) -> Result<String, String> {
+        match (given, known) {
+            (Some(given), None) => Ok(given),
+            (Some(given), Some(known)) => {
+                let respelt = letters(&given) == letters(&known.name) && given.chars().any(char::is_lowercase);
+                let another =
+                    !same(code.level(), &given, &known.name) && !self.options.aliases.holds(code, &given);
+                Ok(if respelt || another { given } else { known.name.clone() })
+            }
+            (None, Some(known)) => Ok(known.name.clone()),
+            (None, None) if code.level() >= AreaLevel::Rw => Ok(numbered_name(code)),
+            (None, None) => Err(format!("{code} is new and has no name; give it one")),
+        }
+    }
+
+    /// A shape that does not touch the box of the city it belongs to is somebody else's.
+    fn check_city(&self, code: &AreaCode, bounds: &Bounds) -> Result<(), String> {
+        let city = code.at(AreaLevel::City).filter(|city| city != code).and_then(|city| self.reference.area(&city));
+        match city.and_then(|city| Some((city, city.bounds?))) {
+            Some((city, box_)) if !box_.intersects(bounds) => {
+                Err(format!("its shape lies wholly outside {} ({})", city.name, city.code))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Accounts for the rows that became an area.
+    fn settle(&mut self, area: &PlannedArea, rows: Vec<Taken>) {
+        let known = self.reference.area(&area.code);
+        let report = &mut self.account.report;
+        if area.change == Change::Same {
+            report.unchanged += rows.len() as u64;
+        }
+        for row in &rows {
+            match row.how {
+                How::Code => report.matched_by.code += 1,
+                How::Name => report.matched_by.name += 1,
+                How::Alias => report.matched_by.alias += 1,
+            }
+        }
+        let joined = rows.len() > 1 && !rows.iter().any(|r| r.below);
+        for (at, row) in rows.iter().enumerate() {
+            if !row.repairs.is_empty() {
+                self.account.repaired(row.spot, row.repairs.join("; "));
+            }
+            for note in &row.notes {
+                self.account.note(row.spot, note.clone());
+            }
+            if joined {
+                let other = if at == 0 { rows[1].spot } else { rows[0].spot };
+                let (other, all) = (self.account.call(other), rows.len());
+                let shapes = if row.shape.is_some() { ", whose shapes are merged" } else { "" };
+                let reason = format!("one of {all} rows about {}, {} (see {other}){shapes}", area.code, area.name);
+                self.account.merged(row.spot, reason);
+            }
+            for what in if at == 0 { Vec::new() } else { differences(&rows[0], row) } {
+                let first = self.account.call(rows[0].spot);
+                self.account.note(row.spot, format!("{what} than {first} about {}; {first} counts", area.code));
+            }
+        }
+        let Some(first) = rows.first().map(|r| r.spot) else { return };
+        if let Some(known) = known
+            && !same(area.level, &known.name, &area.name)
+        {
+            let (before, after) = (quote(&known.name), quote(&area.name));
+            self.account.note(first, format!("{} is renamed from {before} to {after}", area.code));
+        }
+        let given = rows.iter().find_map(|r| r.point);
+        if area.shape.is_some() && given.is_some() && given != area.point {
+            self.account.note(first, format!("the given point lies outside the shape of {}; one inside is taken", area.code));
+        }
+    }
+}
+
+/// Where the row's area lies: its geometry or its WKT, and its point.
+fn place(entry: &Entry, repairs: &mut Vec<String>) -> Result<(Option<Shape>, Option<LonLat>), Wrong> {
+    let mut point = point(entry)?;
+    let checked = match (entry.geometry, entry.get(Field::Wkt)) {
+        (Some(raw), _) => {
+            let geometry: Value =
+                serde_json::from_str(raw.get()).map_err(|e| format!("the geometry is not well-formed: {e}"))?;
+            if geometry.get("type").and_then(Value::as_str) == Some("Point") {
+                let at = |n: usize| geometry.pointer(&format!("/coordinates/{n}")).and_then(Value::as_f64);
+                let (Some(lon), Some(lat)) = (at(0), at(1)) else {
+                    return Err(Wrong::Row("the geometry is a Point without two coordinates".into()));
+                };
+                point = Some(position(lon, lat)?);
+                None
+            } else {
+                Some(Shape::from_geojson(&geometry))
+            }
+        }
+        (None, Some(wkt)) => Some(Shape::from_wkt(&wkt)),
+        (None, None) => None,
+    };
+    match checked.transpose() {
+        Err(e @ (ShapeError::NotDegrees | ShapeError::SwappedAxes)) => Err(Wrong::File(e.to_string())),
+        Err(e) => Err(Wrong::Row(e.to_string())),
+        Ok(None) => Ok((None, point)),
+        Ok(Some(checked)) => {
+            if !checked.repairs.is_empty() {
+                let all: Vec<String> = checked.repairs.iter().map(ToString::to_string).collect();
+                repairs.push(format!("shape: {}", all.join(", ")));
+            }
+            Ok((Some(checked.shape), point))
+        }
+    }
+}
+
+fn point(entry: &Entry) -> Result<Option<LonLat>, Wrong> {
+    let (lon, lat) = match (entry.get(Field::Lon), entry.get(Field::Lat)) {
+        (None, None) => return Ok(None),
+        (Some(lon), Some(lat)) => (lon, lat),
+        _ => return Err(Wrong::Row("lon and lat come together: one of them is empty".into())),
+    };
+    let number = |cell: &str, column: &str| -> Result<f64, Wrong> {
+        if let Some((whole, part)) = cell.trim_start_matches('-').split_once(',')
+            && !whole.is_empty()
+            && (whole.to_owned() + part).bytes().all(|b| b.is_ascii_digit())
+        {
+            return Err(Wrong::File(format!("{column} {} has a decimal comma; write decimal points, -6.2", quote(cell))));
+        }
+        let plain = cell.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+        let number = if plain { cell.parse::<f64>().ok() } else { None };
+        number.filter(|n| n.is_finite()).ok_or_else(|| Wrong::Row(format!("{column} {} is not a number", quote(cell))))
+    };
+    position(number(&lon, "lon")?, number(&lat, "lat")?).map(Some)
+}
+
+fn position(lon: f64, lat: f64) -> Result<LonLat, Wrong> {
+    LonLat::new(lon, lat).map_err(|_| {
+        let swapped = lon.abs() <= 90.0 && lat.abs() <= 180.0;
+        let e = if swapped { ShapeError::SwappedAxes } else { ShapeError::NotDegrees };
+        Wrong::File(format!("{e} (seen: lon {lon}, lat {lat})"))
+    })
+}
+
+/// A number without sign, up to four digits, perhaps as a spreadsheet writes whole numbers (`1.0`).
+fn whole(cell: &str) -> Option<u32> {
+    let digits = cell.trim();
+    let digits = digits.strip_suffix(".0").unwrap_or(digits);
+    let plain = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+/// The number of an RW or RT: `1`, `01`, `001`, `RW 01`, `RW. 001` and `RW13` are one form.
+fn neighbourhood_number(level: AreaLevel, cell: &str) -> Result<u32, String> {
+    let word = level.word().to_ascii_uppercase();
+    let text = tidy(cell).to_ascii_uppercase();
+    if text.is_empty() {
+        return Err(format!("the number of the {word} is empty"));
+    }
+    let rest = text.strip_prefix(word.as_str()).unwrap_or(&text);
+    let rest = rest.trim_start_matches([' ', '.', ':', '_', '-']);
+    match whole(rest).filter(|n| (1..=999).contains(n)) {
+        Some(number) => Ok(number),
+        None if rest.contains([',', ';', '/', '&', '+']) => {
+            Err(format!("{} names several {word}; write one row for each", quote(cell)))
+        }
+        None => Err(format!("{} is no number of an {word}, 1 to 999", quote(cell))),
+    }
+}
+
+fn numbered_name(code: &AreaCode) -> String {
+    let number = code.as_str().rsplit('.').next().unwrap_or_default();
+    format!("{} {number}", code.level().word().to_ascii_uppercase())
+}
+
+fn implied(code: AreaCode) -> PlannedArea {
+    PlannedArea {
+        name: numbered_name(&code),
+        label: None,
+        level: code.level(),
+        shape: None,
+        point: None,
+        households: None,
+        poor_households: None,
+        bps_code: None,
+        change: Change::New,
+        code,
+    }
+}
+
+fn is_sum(cell: &str) -> bool {
+    matches!(letters(cell).as_str(), "total" | "jumlah" | "grandtotal" | "subtotal" | "jumlahtotal")
+}
+
+fn tells_a_number(entry: &Entry) -> bool {
+    let numbers = [Field::Code, Field::Rw, Field::Rt];
+    numbers.iter().chain(&Field::PARTS).any(|field| entry.get(*field).is_some())
+}
+
+/// Counts of rows about the area itself: the first one. Of rows below it: their sum, if all are given.
+fn total(rows: &[Taken], pick: impl Fn(&Taken) -> Option<i64>) -> Option<i64> {
+    if rows.iter().any(|r| r.below) {
+        return rows.iter().map(pick).try_fold(0_i64, |sum, n| sum.checked_add(n?));
+    }
+    rows.iter().find_map(pick)
+}
+
+/// What a further row about an area says otherwise than the first.
+fn differences(first: &Taken, row: &Taken) -> Vec<String> {
+    fn differ<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+        matches!((a, b), (Some(a), Some(b)) if a != b)
+    }
+    if row.below {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if differ(&first.name, &row.name) {
+        found.push(format!("another name, {}", quote(row.name.as_deref().unwrap_or(""))));
+    }
+    if differ(&first.households, &row.households) || differ(&first.poor_households, &row.poor_households) {
+        found.push("another number of households".into());
+    }
+    if differ(&first.point, &row.point) && row.shape.is_none() {
+        found.push("another point".into());
+    }
+    if differ(&first.bps_code, &row.bps_code) {
+        found.push("another BPS code".into());
+    }
+    found
+}
+
+/// Whether anything the plan says differs from what stands.
+fn change(area: &PlannedArea, known: &KnownArea) -> Change {
+    fn kept<T: PartialEq>(said: &Option<T>, stands: &Option<T>) -> bool {
+        said.is_none() || said == stands
+    }
+    let shape = area.shape.as_ref().map(|s| shape_digest(&s.to_wkb()));
+    let same = area.name == known.name
+        && kept(&area.label, &known.label)
+        && kept(&shape, &known.shape)
+        && kept(&area.point, &known.point)
+        && kept(&area.households, &known.households)
+        && kept(&area.poor_households, &known.poor_households)
+        && kept(&area.bps_code, &known.bps_code);
+    if same { Change::Same } else { Change::Changed }
+}
+
+#[cfg(test)]
+#[path = "areas_tests.rs"]
+mod tests;

@@ -1,0 +1,200 @@
+//! Programs of aid and their items: `program_key,program_name_id,program_name_en,item_key,item_name_id,
+//! item_name_en,unit,kind`, one row per item.
+
+use super::ImportError;
+use super::cells::{quote, text};
+use super::reference::Reference;
+use super::report::{Account, Change, Report, Spot};
+use super::source::SourceFile;
+use super::table::{Sheet, SheetRow};
+use crate::domain::program::ItemKind;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedProgram {
+    pub key: String,
+    pub name_id: String,
+    pub name_en: String,
+    pub change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedItem {
+    pub program_key: String,
+    pub key: String,
+    pub name_id: String,
+    pub name_en: String,
+    pub unit: String,
+    pub kind: ItemKind,
+    pub change: Change,
+    pub row: u64,
+}
+
+/// Both by key, ascending. Every item's program is in the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramPlan {
+    pub programs: Vec<PlannedProgram>,
+    pub items: Vec<PlannedItem>,
+}
+
+const COLUMNS: &[&str] = &[
+    "program_key", "program_name_id", "program_name_en", "item_key", "item_name_id", "item_name_en", "unit", "kind",
+];
+
+/// Plans an import of programs and items. Programs that the files do not name stay as they are.
+pub fn plan_programs(files: &[SourceFile], reference: &Reference) -> Result<(ProgramPlan, Report), ImportError> {
+    let mut account = Account::default();
+    let mut programs: BTreeMap<String, (PlannedProgram, Spot)> = BTreeMap::new();
+    let mut items: BTreeMap<String, (PlannedItem, Spot)> = BTreeMap::new();
+    for file in files {
+        let sheet = Sheet::open(file, COLUMNS, &[])?;
+        sheet.each_counted(&mut account, |account, spot, row| {
+            let (program, item) = read(row, spot, reference)?;
+            if let Some((first, at)) = programs.get(&program.key) {
+                if (&first.name_id, &first.name_en) != (&program.name_id, &program.name_en) {
+                    let (key, at) = (&program.key, account.call(*at));
+                    return Err(format!("program {key} has other names in {at}; give it the same names in every row"));
+                }
+            }
+            if let Some((_, at)) = items.get(&item.key) {
+                return Err(format!("item {} is in {} already; item keys are unique over all programs", item.key, account.call(*at)));
+            }
+            let same = program.change == Change::Same && item.change == Change::Same;
+            account.report.unchanged += u64::from(same);
+            programs.entry(program.key.clone()).or_insert((program, spot));
+            items.insert(item.key.clone(), (item, spot));
+            Ok(())
+        });
+    }
+    account.report.records = items.len() as u64;
+    let plan = ProgramPlan {
+        programs: programs.into_values().map(|(program, _)| program).collect(),
+        items: items.into_values().map(|(item, _)| item).collect(),
+    };
+    Ok((plan, account.finish()))
+}
+
+fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<(PlannedProgram, PlannedItem), String> {
+    let (program_key, key) = (self::key(row, "program_key")?, self::key(row, "item_key")?);
+    let cell = |column: &str| text(row.get(column), column);
+    let kind = ItemKind::from_word(&row.get("kind").to_ascii_uppercase()).ok_or_else(|| {
+        let words: Vec<&str> = ItemKind::ALL.iter().map(|k| k.word()).collect();
+        format!("kind {} is none of {}", quote(row.get("kind")), words.join(", "))
+    })?;
+    let mut program = PlannedProgram {
+        key: program_key.clone(),
+        name_id: cell("program_name_id")?,
+        name_en: cell("program_name_en")?,
+        change: Change::New,
+    };
+    let mut item = PlannedItem {
+        program_key,
+        key,
+        name_id: cell("item_name_id")?,
+        name_en: cell("item_name_en")?,
+        unit: cell("unit")?,
+        kind,
+        change: Change::New,
+        row: spot.row,
+    };
+    if let Some(known) = reference.program(&program.key) {
+        let same = known.name_id == program.name_id && known.name_en == program.name_en;
+        program.change = if same { Change::Same } else { Change::Changed };
+    }
+    if let Some(known) = reference.item(&item.key) {
+        if known.program_key != item.program_key {
+            return Err(format!("item {} belongs to program {}; give this one another key", item.key, known.program_key));
+        }
+        if known.unit != item.unit {
+            return Err(format!(
+                "item {} is counted in {} and the row says {}; quantities would change their meaning, so give it another key",
+                item.key,
+                quote(&known.unit),
+                quote(&item.unit)
+            ));
+        }
+        let same = known.name_id == item.name_id && known.name_en == item.name_en && known.kind == item.kind;
+        item.change = if same { Change::Same } else { Change::Changed };
+    }
+    Ok((program, item))
+}
+
+fn key(row: &SheetRow, column: &str) -> Result<String, String> {
+    let key = row.get(column);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if key.is_empty() || key.len() > 64 || !key.bytes().all(plain) {
+        return Err(format!("{column} {} is not a key: 1 to 64 letters, digits, _ and -", quote(key)));
+    }
+    Ok(key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{KnownItem, KnownProgram};
+    use super::super::samples::file;
+    use super::*;
+
+    const HEAD: &str = "program_key,program_name_id,program_name_en,item_key,item_name_id,item_name_en,unit,kind\n";
+
+    fn plan(rows: &str, reference: &Reference) -> (ProgramPlan, Report) {
+        plan_programs(&[file("p.csv", &(HEAD.to_owned() + rows))], reference).expect("a header")
+    }
+
+    fn standing(plan: &ProgramPlan) -> Reference {
+        let programs = plan.programs.iter().cloned().map(|p| KnownProgram {
+            key: p.key,
+            name_id: p.name_id,
+            name_en: p.name_en,
+        });
+        let items = plan.items.iter().cloned().map(|i| KnownItem {
+            program_key: i.program_key,
+            key: i.key,
+            name_id: i.name_id,
+            name_en: i.name_en,
+            unit: i.unit,
+            kind: i.kind,
+        });
+        Reference::default().with_items(programs, items)
+    }
+
+    #[test]
+    fn programs_that_stand_are_unchanged_and_a_new_name_is_a_change() {
+        let rows = "PANGAN,Pangan,Food,SEMBAKO,Paket,Package,paket,FOOD\nPANGAN,Pangan,Food,BERAS,Beras,Rice,kg,food\n";
+        let (first, report) = plan(rows, &Reference::default());
+        assert_eq!((report.read, report.accepted, report.unchanged), (2, 2, 0));
+        assert_eq!((first.programs.len(), first.items.len(), first.items[0].change), (1, 2, Change::New));
+        let (again, report) = plan(rows, &standing(&first));
+        assert_eq!((report.accepted, report.unchanged, again.programs[0].change), (2, 2, Change::Same));
+        let (renamed, report) = plan(&rows.replace("Rice", "Rice, white").replace(",kg", "\",kg").replace("Beras,Rice", "Beras,\"Rice"), &standing(&first));
+        assert_eq!((report.unchanged, renamed.items[0].change), (1, Change::Changed));
+    }
+
+    #[test]
+    fn each_wrong_row_is_named_and_the_others_stay() {
+        let (first, _) = plan("PANGAN,Pangan,Food,BERAS,Beras,Rice,kg,FOOD\n", &Reference::default());
+        let rows = "PANGAN,Pangan,Food,BERAS,Beras,Rice,ton,FOOD\n\
+                    UMKM,Umkm,Business,BERAS,Beras,Rice,kg,FOOD\n\
+                    UMKM,Umkm,Business,MODAL,Modal,Capital,rupiah,MONEY\n\
+                    UMKM,Umkm,Business,KIOS,Kios,Stall,unit,FACILITY\n\
+                    UMKM,Umkm,Firms,RAK,Rak,Shelf,unit,FACILITY\n\
+                    UMKM,Umkm,Business,KIOS,Kios,Stall,unit,FACILITY\n\
+                    UM KM,Umkm,Business,X,X,X,unit,FACILITY\n\
+                    UMKM,,Business,Y,Y,Y,unit,FACILITY\n";
+        let (plan, report) = plan(rows, &standing(&first));
+        assert_eq!(plan.items.iter().map(|i| i.key.as_str()).collect::<Vec<_>>(), ["KIOS"]);
+        let reasons: Vec<(u64, &str)> = report.rejected.iter().map(|n| (n.row, n.reason.as_str())).collect();
+        let parts = [
+            (2, "counted in \"kg\""),
+            (3, "belongs to program PANGAN"),
+            (4, "none of FOOD"),
+            (6, "other names in row 5"),
+            (7, "in row 5 already"),
+            (8, "not a key"),
+            (9, "program_name_id is empty"),
+        ];
+        assert_eq!(reasons.len(), parts.len(), "{reasons:?}");
+        for ((row, reason), (expected, part)) in reasons.iter().zip(parts) {
+            assert!(*row == expected && reason.contains(part), "{row} {reason}");
+        }
+    }
+}

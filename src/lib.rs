@@ -1,0 +1,19 @@
+//! Salur matches those who want to give with neighbourhoods that need, so that no two gifts land
+//! on one door while the next street gets nothing.
+//!
+//! Modules in reading order; who may use whom is written in `docs/architecture.md` and held by
+//! `tests/tidy.rs`. `domain` is the room every reader enters first.
+
+#![forbid(unsafe_code)]
+
+pub mod domain;
+
+pub mod audit;
+pub mod demo;
+pub mod matching;
+pub mod spatial;
+
+pub mod clock;
+pub mod random;
+
+pub mod store;

@@ -1,0 +1,5 @@
+//! The command line. The only place that exits.
+
+#![forbid(unsafe_code)]
+
+fn main(){}

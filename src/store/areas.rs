@@ -1,0 +1,169 @@
+//! Areas: published in editions, each in one transaction.
+
+use super::audit::{self, Entry};
+use super::dialect::Column::{Int, Real, Text};
+use super::dialect::Dialect;
+use super::error::StoreError;
+use super::ledger::expect_rows;
+use super::rows::batch;
+use super::write::{Command, Tx};
+use super::{Author, Store};
+use crate::audit::state;
+use crate::domain::area::{AreaCode, AreaLevel};
+use crate::domain::place::LonLat;
+use sea_orm::FromQueryResult;
+use serde_json::json;
+
+/// One area of an edition. What is `None` keeps what stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AreaRow {
+    pub code: AreaCode,
+    pub name: String,
+    /// As the publisher wrote it, e.g. "RW. 001".
+    pub label: Option<String>,
+    /// A point given for the area itself.
+    pub point: Option<LonLat>,
+    /// Well-known binary of a MultiPolygon.
+    pub geometry: Option<Vec<u8>>,
+    /// True where nobody surveyed the shape: it was made for a demo.
+    pub generated: bool,
+    pub households: Option<i64>,
+    pub poor_households: Option<i64>,
+    pub bps_code: Option<String>,
+}
+
+/// Publishes areas: all or none. Parents must stand already or come along.
+#[derive(Debug, Clone)]
+pub struct PublishAreas {
+    pub author: Author,
+    pub level: AreaLevel,
+    pub source: String,
+    /// Each code once.
+    pub rows: Vec<AreaRow>,
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    pub edition: i64,
+}
+
+/// Rows of one statement: shapes make them large.
+const CHUNK: usize = 1_000;
+
+impl Command for PublishAreas {
+    type Answer = Published;
+
+    async fn run(&self, tx: &mut Tx) -> Result<Published, StoreError> {
+        tx.take_your_time().await?;
+        let now = tx.now().await?;
+        let edition = tx
+            .insert(
+                "INSERT INTO edition (published_at, level, areas, source) VALUES ($1, $2, $3, $4) RETURNING id",
+                [
+                    now.0.into(),
+                    self.level.number().into(),
+                    (self.rows.len() as i64).into(),
+                    self.source.as_str().into(),
+                ],
+            )
+            .await?;
+        for level in AreaLevel::ALL {
+            let rows: Vec<&AreaRow> = self.rows.iter().filter(|r| r.code.level() == level).collect();
+            for chunk in rows.chunks(CHUNK) {
+                upsert(tx, edition, chunk).await?;
+            }
+        }
+        let entry = Entry {
+            action: "areas.publish",
+            subject: format!("area-edition-{edition}"),
+            version: 1,
+            state: state([
+                ("level", self.level.word().into()),
+                ("areas", (self.rows.len() as i64).into()),
+                ("source", self.source.as_str().into()),
+            ]),
+        };
+        audit::append(tx, now, self.author, vec![entry]).await?;
+        tx.reload = true;
+        if self.dry_run {
+            tx.abandon();
+        }
+        Ok(Published { edition })
+    }
+}
+
+async fn upsert(tx: &mut Tx, edition: i64, rows: &[&AreaRow]) -> Result<(), StoreError> {
+    let columns = [
+        ("code", Text),
+        ("name", Text),
+        ("label", Text),
+        ("level", Int),
+        ("parent", Text),
+        ("lon", Real),
+        ("lat", Real),
+        ("geometry", Text),
+        ("shape_source", Text),
+        ("households", Int),
+        ("poor_households", Int),
+        ("bps_code", Text),
+    ];
+    let unhex = match tx.dialect {
+        Dialect::Postgres => "decode(r.geometry, 'hex')",
+        Dialect::Sqlite => "unhex(r.geometry)",
+    };
+    let sql = format!(
+        "INSERT INTO area (code, name, label, level, parent_id, lon, lat, geometry, shape_source, households,
+         poor_households, bps_code, edition_id)
+         SELECT r.code, r.name, r.label, r.level, p.id, r.lon, r.lat, {unhex}, r.shape_source, r.households,
+         r.poor_households, r.bps_code, CAST($2 AS BIGINT) FROM {} LEFT JOIN area p ON p.code = r.parent WHERE true
+         ON CONFLICT (code) DO UPDATE SET name = excluded.name, label = COALESCE(excluded.label, area.label),
+         lon = COALESCE(excluded.lon, area.lon), lat = COALESCE(excluded.lat, area.lat),
+         geometry = COALESCE(excluded.geometry, area.geometry),
+         shape_source = COALESCE(excluded.shape_source, area.shape_source),
+         households = COALESCE(excluded.households, area.households),
+         poor_households = COALESCE(excluded.poor_households, area.poor_households),
+         bps_code = COALESCE(excluded.bps_code, area.bps_code), edition_id = excluded.edition_id",
+        tx.dialect.rows("$1", &columns)
+    );
+    let values = batch(rows, |r| {
+        let shape_source = r.geometry.as_ref().map(|_| if r.generated { "GENERATED" } else { "IMPORTED" });
+        json!({"code": r.code.as_str(), "name": r.name, "label": r.label, "level": r.code.level().number(),
+               "parent": r.code.parent().map(|p| p.to_string()), "lon": r.point.map(LonLat::lon),
+               "lat": r.point.map(LonLat::lat), "geometry": r.geometry.as_deref().map(hex),
+               "shape_source": shape_source, "households": r.households, "poor_households": r.poor_households,
+               "bps_code": r.bps_code})
+    });
+    expect_rows(tx.run(&sql, [values, edition.into()]).await?, rows.len())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+}
+
+/// What an import compares its rows with.
+#[derive(Debug, Clone, FromQueryResult)]
+pub struct AreaDigest {
+    pub code: String,
+    pub name: String,
+    pub label: Option<String>,
+    pub lon: Option<f64>,
+    pub lat: Option<f64>,
+    pub geometry: Option<Vec<u8>>,
+    pub households: Option<i64>,
+    pub poor_households: Option<i64>,
+    pub bps_code: Option<String>,
+}
+
+impl Store {
+    /// All areas as they stand, by code.
+    pub async fn area_digests(&self) -> Result<Vec<AreaDigest>, StoreError> {
+        self.read_all(
+            "SELECT code, name, label, lon, lat, geometry, households, poor_households, bps_code FROM area
+             ORDER BY code",
+            [],
+        )
+        .await
+    }
+}

@@ -1,0 +1,669 @@
+//! Claims and offers: making, confirming, renewing, releasing, and letting holds run out.
+
+use super::dialect::Column::{Int, Text};
+use super::error::StoreError;
+use super::idempotency::{self, Keyed, Standing};
+use super::ledger::{self, Book, Lines};
+use super::rows::{CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids, quantity};
+use super::write::{Command, Tx, column};
+use super::{Author, Store, audit};
+use crate::domain::calendar::{Day, Moment};
+use crate::domain::claim::{Claim, ClaimLine, ClaimStatus, Offer};
+use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId};
+use crate::domain::place::LonLat;
+use crate::domain::program::HoldRules;
+use crate::domain::quantity::Quantity;
+use crate::domain::refusal::{LineRefusal, RefusalReason};
+use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, LineEvent, OnConflict, decide_claim};
+use sea_orm::FromQueryResult;
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Sets quantities of needs aside for an organisation, all in one transaction.
+#[derive(Debug, Clone)]
+pub struct OpenClaim {
+    pub author: Author,
+    pub keyed: Keyed,
+    pub organization: OrganizationId,
+    /// Who carries it out; `None`: the organisation itself.
+    pub executor: Option<OrganizationId>,
+    pub offer: Option<OfferId>,
+    /// Ascending by need, each need once, no quantity zero.
+    pub lines: Vec<(NeedId, Quantity)>,
+    pub on_conflict: OnConflict,
+    pub hold_seconds: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    Accepted {
+        claim: ClaimId,
+        /// Lines that were cut or dropped under [`OnConflict::TakeFree`].
+        shortfalls: Vec<LineRefusal>,
+        replayed: bool,
+    },
+    Refused {
+        refusals: Vec<LineRefusal>,
+        replayed: bool,
+    },
+}
+
+#[derive(FromQueryResult)]
+struct FreesAt {
+    need_id: i64,
+    at: i64,
+}
+
+impl Command for OpenClaim {
+    type Answer = ClaimOutcome;
+
+    async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
+        let entered = tx.now().await?;
+        if let Standing::Settled(outcome) = idempotency::enter(tx, &self.keyed, entered).await? {
+            return recall(&outcome);
+        }
+        self.check_executor(tx).await?;
+        let needs: BTreeSet<NeedId> = self.lines.iter().map(|(need, _)| *need).collect();
+        let mut book =
+            Book::open(tx, self.author, "claim.open", &needs, Lines::None, self.offer.as_slice()).await?;
+        let offer = match self.offer {
+            None => None,
+            Some(id) => Some(self.check_offer(tx, &book, id).await?),
+        };
+        let asked: Vec<AskedLine> = self
+            .lines
+            .iter()
+            .map(|(need, requested)| {
+                let need = book.need(*need);
+                AskedLine {
+                    requested: *requested,
+                    need: need.map(|n| AskedNeed { counters: n.counters, status: n.status }),
+                    barred: offer.as_ref().is_some_and(|o| !o.open || need.is_some_and(|n| n.item != o.item)),
+                }
+            })
+            .collect();
+        let outcome = match decide_claim(&asked, offer.map(|o| o.remaining), self.on_conflict) {
+            ClaimDecision::Refused(reasons) => {
+                let refusals = self.refusals(tx, &book, &reasons).await?;
+                ClaimOutcome::Refused { refusals, replayed: false }
+            }
+            ClaimDecision::Granted(grants) => {
+                let short: Vec<(usize, RefusalReason)> = (0..grants.len())
+                    .filter(|i| grants[*i] < asked[*i].requested)
+                    .map(|i| (i, shortfall(&asked[i], grants[i])))
+                    .collect();
+                // Named as they stood before this claim took its share.
+                let shortfalls = self.refusals(tx, &book, &short).await?;
+                let claim = self.write(tx, &mut book, &grants).await?;
+                ClaimOutcome::Accepted { claim, shortfalls, replayed: false }
+            }
+        };
+        book.close(tx).await?;
+        idempotency::settle(tx, &self.keyed, &remember(&outcome)).await?;
+        Ok(outcome)
+    }
+}
+
+/// What a claim needs to know of the offer it draws on.
+#[derive(Clone, Copy)]
+struct OfferTerms {
+    item: ItemId,
+    remaining: Quantity,
+    /// Available today.
+    open: bool,
+}
+
+fn shortfall(asked: &AskedLine, grant: Quantity) -> RefusalReason {
+    match asked.need {
+        None => RefusalReason::NotFound,
+        Some(need) if need.status != crate::domain::need::NeedStatus::Verified => RefusalReason::NotOpen,
+        Some(_) if asked.barred => RefusalReason::Rule,
+        Some(need) if need.counters.free() > grant => RefusalReason::Rule,
+        Some(_) => RefusalReason::NotEnoughFree,
+    }
+}
+
+impl OpenClaim {
+    async fn check_executor(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let Some(executor) = self.executor.filter(|e| *e != self.organization) else { return Ok(()) };
+        let found = tx
+            .one(
+                "SELECT id FROM organization WHERE id = $1 AND aggregator = 1 AND status = 'VERIFIED'",
+                [executor.0.into()],
+            )
+            .await?;
+        found.map(|_| ()).ok_or_else(|| {
+            StoreError::bad("executorId", "is not an official distribution partner; name an aggregator or leave it out")
+        })
+    }
+
+    async fn check_offer(&self, tx: &mut Tx, book: &Book, id: OfferId) -> Result<OfferTerms, StoreError> {
+        let pledge = book.offer(id).filter(|o| o.organization == self.organization);
+        let pledge = pledge.ok_or(StoreError::NotFound("offer"))?;
+        let row: OfferRow = tx
+            .all(&format!("SELECT {OFFER_COLUMNS} FROM offer WHERE id = $1"), [id.0.into()])
+            .await?
+            .pop()
+            .ok_or(StoreError::NotFound("offer"))?;
+        let offer = row.into_offer()?;
+        let today = book.now().day();
+        let open = offer.available_from.is_none_or(|d| d <= today) && offer.available_until.is_none_or(|d| today <= d);
+        Ok(OfferTerms { item: pledge.item, remaining: pledge.quantity.saturating_sub(pledge.claimed), open })
+    }
+
+    /// The hold of this claim, by the strictest of the programs it touches.
+    async fn hold(&self, tx: &mut Tx, book: &Book, needs: &[NeedId]) -> Result<i64, StoreError> {
+        let programs: BTreeSet<i64> = needs.iter().filter_map(|n| book.need(*n)).map(|n| n.program.0).collect();
+        let sql = format!(
+            "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest FROM program WHERE id IN {}",
+            tx.dialect.numbers("$1")
+        );
+        let row = tx.one(&sql, [ids(programs)]).await?.ok_or_else(|| StoreError::corrupt("program"))?;
+        let (usual, longest): (i64, i64) = (column(&row, "usual")?, column(&row, "longest")?);
+        check_hold(self.hold_seconds, usual, longest)
+    }
+
+    async fn write(&self, tx: &mut Tx, book: &mut Book, grants: &[Quantity]) -> Result<ClaimId, StoreError> {
+        let now = book.now();
+        let granted: Vec<(NeedId, Quantity)> = self
+            .lines
+            .iter()
+            .zip(grants)
+            .filter(|(_, grant)| !grant.is_zero())
+            .map(|((need, _), grant)| (*need, *grant))
+            .collect();
+        let needs: Vec<NeedId> = granted.iter().map(|(need, _)| *need).collect();
+        let until = now.plus_seconds(self.hold(tx, book, &needs).await?);
+        let claim = NewClaim {
+            author: self.author,
+            organization: self.organization,
+            executor: self.executor.unwrap_or(self.organization),
+            offer: self.offer,
+            opening: false,
+        };
+        let id = claim.insert(tx, now).await?;
+        book.note(audit::claim_entry(id, &claim, 0, 1, "claim.open"));
+        let lines: Vec<NewLine> = granted
+            .into_iter()
+            .map(|(need, quantity)| NewLine {
+                claim: id,
+                need,
+                quantity,
+                delivered: Quantity::ZERO,
+                status: ClaimStatus::Held,
+                expires_at: Some(until),
+            })
+            .collect();
+        for line in insert_lines(tx, &lines).await? {
+            book.add_line(line, self.offer)?;
+        }
+        Ok(id)
+    }
+
+    async fn refusals(
+        &self,
+        tx: &mut Tx,
+        book: &Book,
+        reasons: &[(usize, RefusalReason)],
+    ) -> Result<Vec<LineRefusal>, StoreError> {
+        if reasons.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT need_id, min(expires_at) AS at FROM claim_line
+             WHERE status = 'HELD' AND expires_at > $2 AND need_id IN {} GROUP BY need_id",
+            tx.dialect.numbers("$1")
+        );
+        let needs = ids(reasons.iter().map(|(i, _)| self.lines[*i].0.0));
+        let found: Vec<FreesAt> = tx.all(&sql, [needs, book.now().0.into()]).await?;
+        let frees: HashMap<i64, Moment> = found.into_iter().map(|f| (f.need_id, Moment(f.at))).collect();
+        Ok(reasons
+            .iter()
+            .map(|(i, reason)| {
+                let (need, requested) = self.lines[*i];
+                LineRefusal {
+                    need,
+                    requested,
+                    free: book.need(need).map_or(Quantity::ZERO, |n| n.counters.free()),
+                    reason: *reason,
+                    frees_at: frees.get(&need.0).copied(),
+                }
+            })
+            .collect())
+    }
+}
+
+fn check_hold(asked: Option<i64>, usual: i64, longest: i64) -> Result<i64, StoreError> {
+    let hold = asked.unwrap_or(usual);
+    if (HoldRules::MIN_SECONDS..=longest).contains(&hold) {
+        Ok(hold)
+    } else {
+        Err(StoreError::bad("holdSeconds", format!("must be between {} and {longest} seconds", HoldRules::MIN_SECONDS)))
+    }
+}
+
+/// The claim's own row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewClaim {
+    pub author: Author,
+    pub organization: OrganizationId,
+    pub executor: OrganizationId,
+    pub offer: Option<OfferId>,
+    pub opening: bool,
+}
+
+impl NewClaim {
+    pub async fn insert(&self, tx: &mut Tx, now: Moment) -> Result<ClaimId, StoreError> {
+        let id = tx
+            .insert(
+                "INSERT INTO claim (organization_id, executor_id, offer_id, opening, created_at, created_by, renewals,
+                 version) VALUES ($1, $2, $3, $4, $5, $6, 0, 1) RETURNING id",
+                [
+                    self.organization.0.into(),
+                    self.executor.0.into(),
+                    self.offer.map(|o| o.0).into(),
+                    i64::from(self.opening).into(),
+                    now.0.into(),
+                    self.author.map(|u| u.0).into(),
+                ],
+            )
+            .await?;
+        Ok(ClaimId(id))
+    }
+}
+
+/// A line before it has an id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewLine {
+    pub claim: ClaimId,
+    pub need: NeedId,
+    pub quantity: Quantity,
+    pub delivered: Quantity,
+    pub status: ClaimStatus,
+    pub expires_at: Option<Moment>,
+}
+
+#[derive(FromQueryResult)]
+struct InsertedLine {
+    id: i64,
+    claim_id: i64,
+    need_id: i64,
+}
+
+/// Inserts lines, at most one per claim and need, and answers them in the order given. Their
+/// sums are the ledger's business.
+pub(super) async fn insert_lines(tx: &mut Tx, lines: &[NewLine]) -> Result<Vec<ClaimLine>, StoreError> {
+    let columns = [
+        ("claim_id", Int),
+        ("need_id", Int),
+        ("quantity", Int),
+        ("delivered", Int),
+        ("status", Text),
+        ("expires_at", Int),
+    ];
+    let sql = format!(
+        "INSERT INTO claim_line (claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version)
+         SELECT claim_id, need_id, quantity, 0, delivered, status, expires_at, 1 FROM {}
+         RETURNING id, claim_id, need_id",
+        tx.dialect.rows("$1", &columns)
+    );
+    let rows = batch(lines, |l| {
+        json!({"claim_id": l.claim.0, "need_id": l.need.0, "quantity": l.quantity.get(),
+               "delivered": l.delivered.get(), "status": l.status.word(), "expires_at": l.expires_at.map(|m| m.0)})
+    });
+    let inserted: Vec<InsertedLine> = tx.all(&sql, [rows]).await?;
+    let found: HashMap<(i64, i64), i64> = inserted.into_iter().map(|l| ((l.claim_id, l.need_id), l.id)).collect();
+    lines
+        .iter()
+        .map(|l| {
+            let id = found.get(&(l.claim.0, l.need.0)).ok_or_else(|| StoreError::corrupt("claim line"))?;
+            Ok(ClaimLine {
+                id: ClaimLineId(*id),
+                claim: l.claim,
+                need: l.need,
+                quantity: l.quantity,
+                scheduled: Quantity::ZERO,
+                delivered: l.delivered,
+                status: l.status,
+                expires_at: l.expires_at,
+                version: 1,
+            })
+        })
+        .collect()
+}
+
+fn remember(outcome: &ClaimOutcome) -> Json {
+    let list = |refusals: &[LineRefusal]| -> Json {
+        refusals
+            .iter()
+            .map(|r| {
+                json!({"need": r.need.0, "requested": r.requested.get(), "free": r.free.get(),
+                       "reason": r.reason.word(), "freesAt": r.frees_at.map(|m| m.0)})
+            })
+            .collect()
+    };
+    match outcome {
+        ClaimOutcome::Accepted { claim, shortfalls, .. } => json!({"claim": claim.0, "shortfalls": list(shortfalls)}),
+        ClaimOutcome::Refused { refusals, .. } => json!({"refusals": list(refusals)}),
+    }
+}
+
+fn recall(outcome: &Json) -> Result<ClaimOutcome, StoreError> {
+    let list = |name: &str| -> Result<Vec<LineRefusal>, StoreError> {
+        let rows = outcome.get(name).and_then(Json::as_array).ok_or_else(|| StoreError::corrupt("outcome"))?;
+        rows.iter()
+            .map(|r| {
+                let number = |field: &str| r.get(field).and_then(Json::as_i64);
+                let reason = r.get("reason").and_then(Json::as_str).and_then(RefusalReason::from_word);
+                Ok(LineRefusal {
+                    need: NeedId(number("need").ok_or_else(|| StoreError::corrupt("outcome"))?),
+                    requested: quantity(number("requested").unwrap_or(-1))?,
+                    free: quantity(number("free").unwrap_or(-1))?,
+                    reason: reason.ok_or_else(|| StoreError::corrupt("outcome"))?,
+                    frees_at: number("freesAt").map(Moment),
+                })
+            })
+            .collect()
+    };
+    if outcome.get("refusals").is_some() {
+        return Ok(ClaimOutcome::Refused { refusals: list("refusals")?, replayed: true });
+    }
+    let claim = ClaimId(idempotency::settled_id(outcome, "claim")?);
+    Ok(ClaimOutcome::Accepted { claim, shortfalls: list("shortfalls")?, replayed: true })
+}
+
+/// Whose claims a caller may touch.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimAccess {
+    /// The claim's organisation or its executor; `None`: any.
+    pub organization: Option<OrganizationId>,
+}
+
+/// Reads a claim's own row under a lock; a foreign one is not found. Called after the needs of
+/// its lines are locked, so it adds no order of its own.
+async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
+    let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id = $1");
+    let row: Option<ClaimRow> = tx.all(&sql, [id.0.into()]).await?.pop();
+    row.filter(|r| access.allows(r)).ok_or(StoreError::NotFound("claim"))
+}
+
+impl ClaimAccess {
+    pub(super) fn allows(&self, row: &ClaimRow) -> bool {
+        let own = |organization: OrganizationId| row.organization_id == organization.0 || row.executor_id == organization.0;
+        row.opening == 0 && self.organization.is_none_or(own)
+    }
+}
+
+/// Lets one event happen to all lines of a claim that can take it.
+async fn move_claim(
+    tx: &mut Tx,
+    author: Author,
+    id: ClaimId,
+    access: ClaimAccess,
+    action: &'static str,
+    event: LineEvent,
+) -> Result<Book, StoreError> {
+    own_claim(tx, id, access).await?;
+    let needs = ledger::needs_of_claim(tx, id).await?;
+    let mut book = Book::open(tx, author, action, &needs, Lines::OfClaim(id), &[]).await?;
+    let mut refused = None;
+    let mut fits = false;
+    for line in book.lines_of(id) {
+        match book.move_line(line.id, event) {
+            Ok(_) => fits = true,
+            // A line that is blocked by open deliveries blocks the whole claim.
+            Err(StoreError::Illegal(why)) if line.status.is_active() => return Err(StoreError::Illegal(why)),
+            Err(StoreError::Illegal(why)) => refused = Some(why),
+            Err(other) => return Err(other),
+        }
+    }
+    match refused {
+        Some(why) if !fits => Err(StoreError::Illegal(why)),
+        _ => Ok(book),
+    }
+}
+
+/// HELD becomes CONFIRMED. Confirming again changes nothing.
+#[derive(Debug, Clone)]
+pub struct ConfirmClaim {
+    pub author: Author,
+    pub id: ClaimId,
+    pub access: ClaimAccess,
+}
+
+impl Command for ConfirmClaim {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let book = move_claim(tx, self.author, self.id, self.access, "claim.confirm", LineEvent::Confirm).await?;
+        book.close(tx).await
+    }
+}
+
+/// Gives back what was not delivered. Releasing again changes nothing.
+#[derive(Debug, Clone)]
+pub struct ReleaseClaim {
+    pub author: Author,
+    pub id: ClaimId,
+    pub access: ClaimAccess,
+}
+
+impl Command for ReleaseClaim {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let book = move_claim(tx, self.author, self.id, self.access, "claim.release", LineEvent::Release).await?;
+        book.close(tx).await
+    }
+}
+
+/// Lets the hold last longer: `hold_seconds` from now, as often as the programs allow.
+#[derive(Debug, Clone)]
+pub struct RenewClaim {
+    pub author: Author,
+    pub id: ClaimId,
+    pub access: ClaimAccess,
+    pub hold_seconds: Option<i64>,
+}
+
+impl Command for RenewClaim {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        own_claim(tx, self.id, self.access).await?;
+        let needs = ledger::needs_of_claim(tx, self.id).await?;
+        let mut book = Book::open(tx, self.author, "claim.renew", &needs, Lines::OfClaim(self.id), &[]).await?;
+        // Read again: the needs' locks keep every other change to this claim out from here on.
+        let row = own_claim(tx, self.id, self.access).await?;
+        let sql = format!(
+            "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest, min(max_renewals) AS times
+             FROM program WHERE id IN {}",
+            tx.dialect.numbers("$1")
+        );
+        let programs: BTreeSet<i64> = needs.iter().filter_map(|n| book.need(*n)).map(|n| n.program.0).collect();
+        let rules = tx.one(&sql, [ids(programs)]).await?.ok_or_else(|| StoreError::corrupt("program"))?;
+        let hold = check_hold(self.hold_seconds, column(&rules, "usual")?, column(&rules, "longest")?)?;
+        let times: i64 = column(&rules, "times")?;
+        if row.renewals >= times {
+            return Err(StoreError::Illegal(format!("it has been renewed {times} times, the most its program allows")));
+        }
+        let until = book.now().plus_seconds(hold);
+        for line in book.lines_of(self.id) {
+            book.move_line(line.id, LineEvent::Renew(until))?;
+        }
+        let touched = tx
+            .run(
+                "UPDATE claim SET renewals = renewals + 1, version = version + 1 WHERE id = $1 AND version = $2",
+                [self.id.0.into(), row.version.into()],
+            )
+            .await?;
+        ledger::expect_rows(touched, 1)?;
+        let claim = NewClaim {
+            author: self.author,
+            organization: OrganizationId(row.organization_id),
+            executor: OrganizationId(row.executor_id),
+            offer: row.offer_id.map(OfferId),
+            opening: false,
+        };
+        book.note(audit::claim_entry(self.id, &claim, row.renewals + 1, row.version + 1, "claim.renew"));
+        book.close(tx).await
+    }
+}
+
+/// Lets holds that have run out expire, a bounded number of needs at a time. Needs that somebody
+/// else has locked are left for the next round. Answers how many needs it went through.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpireDue {
+    pub most: i64,
+}
+
+impl Command for ExpireDue {
+    type Answer = usize;
+
+    async fn run(&self, tx: &mut Tx) -> Result<usize, StoreError> {
+        let now = tx.now().await?;
+        let due: Vec<IdRow> = tx
+            .all(
+                "SELECT DISTINCT need_id AS id FROM claim_line WHERE status = 'HELD' AND expires_at <= $1
+                 ORDER BY need_id LIMIT $2",
+                [now.0.into(), self.most.into()],
+            )
+            .await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let sql = format!(
+            "SELECT id FROM need WHERE id IN {} ORDER BY id{}",
+            tx.dialect.numbers("$1"),
+            tx.dialect.lock_what_is_free()
+        );
+        let free: Vec<IdRow> = tx.all(&sql, [ids(due.into_iter().map(|d| d.id))]).await?;
+        let needs: BTreeSet<NeedId> = free.into_iter().map(|f| NeedId(f.id)).collect();
+        let book = Book::open(tx, None, "line.expire", &needs, Lines::None, &[]).await?;
+        book.close(tx).await?;
+        Ok(needs.len())
+    }
+}
+
+/// Pledges a quantity of one item.
+#[derive(Debug, Clone)]
+pub struct CreateOffer {
+    pub author: Author,
+    pub keyed: Keyed,
+    pub organization: OrganizationId,
+    pub item: ItemId,
+    pub quantity: Quantity,
+    pub available_from: Option<Day>,
+    pub available_until: Option<Day>,
+    pub origin: Option<LonLat>,
+}
+
+impl Command for CreateOffer {
+    type Answer = OfferId;
+
+    async fn run(&self, tx: &mut Tx) -> Result<OfferId, StoreError> {
+        let now = tx.now().await?;
+        if let Standing::Settled(outcome) = idempotency::enter(tx, &self.keyed, now).await? {
+            return Ok(OfferId(idempotency::settled_id(&outcome, "offer")?));
+        }
+        let id = tx
+            .insert(
+                "INSERT INTO offer (organization_id, item_id, quantity, claimed, available_from, available_until,
+                 lon, lat, created_at, version) VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, 1) RETURNING id",
+                [
+                    self.organization.0.into(),
+                    self.item.0.into(),
+                    self.quantity.get().into(),
+                    self.available_from.map(|d| d.to_string()).into(),
+                    self.available_until.map(|d| d.to_string()).into(),
+                    self.origin.map(LonLat::lon).into(),
+                    self.origin.map(LonLat::lat).into(),
+                    now.0.into(),
+                ],
+            )
+            .await?;
+        let pledge = ledger::Pledge {
+            id: OfferId(id),
+            organization: self.organization,
+            item: self.item,
+            quantity: self.quantity,
+            claimed: Quantity::ZERO,
+            version: 1,
+        };
+        audit::append(tx, now, self.author, vec![audit::offer_entry(&pledge, "offer.create")]).await?;
+        idempotency::settle(tx, &self.keyed, &json!({"offer": id})).await?;
+        Ok(OfferId(id))
+    }
+}
+
+impl Store {
+    /// Claims by id, with their lines, in no particular order. Who may see them is the caller's
+    /// business.
+    pub async fn claims(&self, wanted: &[ClaimId]) -> Result<Vec<Claim>, StoreError> {
+        let wanted = ids(wanted.iter().map(|c| c.0));
+        let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id IN {}", self.dialect.numbers("$1"));
+        let rows: Vec<ClaimRow> = self.read_all(&sql, [wanted.clone()]).await?;
+        let sql = format!(
+            "SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id IN {} ORDER BY need_id",
+            self.dialect.numbers("$1")
+        );
+        let lines: Vec<LineRow> = self.read_all(&sql, [wanted]).await?;
+        let mut by_claim: BTreeMap<i64, Vec<ClaimLine>> = BTreeMap::new();
+        for row in lines {
+            let line = row.into_line()?;
+            by_claim.entry(line.claim.0).or_default().push(line);
+        }
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let lines = by_claim.remove(&row.id).unwrap_or_default();
+                row.into_claim(lines)
+            })
+            .collect())
+    }
+
+    /// The claims that an organisation made or carries out, newest first, older than `before`.
+    pub async fn claims_of(
+        &self,
+        organization: OrganizationId,
+        before: Option<ClaimId>,
+        most: i64,
+    ) -> Result<Vec<ClaimId>, StoreError> {
+        let rows: Vec<IdRow> = self
+            .read_all(
+                "SELECT id FROM claim WHERE (organization_id = $1 OR executor_id = $1) AND opening = 0 AND id < $2
+                 ORDER BY id DESC LIMIT $3",
+                [organization.0.into(), before.map_or(i64::MAX, |c| c.0).into(), most.into()],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|r| ClaimId(r.id)).collect())
+    }
+
+    /// The claim that a line belongs to.
+    pub async fn claim_of_line(&self, line: ClaimLineId) -> Result<Option<ClaimId>, StoreError> {
+        let row = self.read_one("SELECT claim_id AS id FROM claim_line WHERE id = $1", [line.0.into()]).await?;
+        row.map(|r| column(&r, "id").map(ClaimId)).transpose()
+    }
+
+    pub async fn offers(&self, wanted: &[OfferId]) -> Result<Vec<Offer>, StoreError> {
+        let sql = format!("SELECT {OFFER_COLUMNS} FROM offer WHERE id IN {}", self.dialect.numbers("$1"));
+        let rows: Vec<OfferRow> = self.read_all(&sql, [ids(wanted.iter().map(|o| o.0))]).await?;
+        rows.into_iter().map(OfferRow::into_offer).collect()
+    }
+
+    /// An organisation's offers, newest first, older than `before`.
+    pub async fn offers_of(
+        &self,
+        organization: OrganizationId,
+        before: Option<OfferId>,
+        most: i64,
+    ) -> Result<Vec<OfferId>, StoreError> {
+        let rows: Vec<IdRow> = self
+            .read_all(
+                "SELECT id FROM offer WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                [organization.0.into(), before.map_or(i64::MAX, |o| o.0).into(), most.into()],
+            )
+            .await?;
+        Ok(rows.into_iter().map(|r| OfferId(r.id)).collect())
+    }
+}

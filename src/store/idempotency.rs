@@ -1,0 +1,106 @@
+//! Requests that may be repeated: a key is written down with its effect, in one transaction, and
+//! the same key answers with the same outcome for ever after.
+
+use super::error::StoreError;
+use super::write::{Tx, column};
+use crate::domain::calendar::Moment;
+use crate::domain::ids::{OrganizationId, UserId};
+use sha2::{Digest, Sha256};
+
+/// Whose keys: an organisation's are shared by its members, everybody else has their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Organization(OrganizationId),
+    User(UserId),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scope::Organization(id) => id.fmt(f),
+            Scope::User(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A request that carries a key of its caller's choice.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    pub scope: Scope,
+    pub operation: &'static str,
+    pub key: String,
+    /// Over the normalised input values, not over the text of the request.
+    pub fingerprint: [u8; 32],
+}
+
+impl Keyed {
+    /// `normalised` holds the input's values in one fixed form.
+    pub fn new(scope: Scope, operation: &'static str, key: String, normalised: &serde_json::Value) -> Self {
+        let fingerprint = Sha256::digest(normalised.to_string().as_bytes()).into();
+        Keyed { scope, operation, key, fingerprint }
+    }
+}
+
+/// What is known of a key.
+pub(super) enum Standing {
+    /// Never seen; it is ours now, and [`settle`] must follow.
+    Fresh,
+    /// The outcome that was stored with it.
+    Settled(serde_json::Value),
+}
+
+/// Enters the key, or finds what it led to. A twin that is under way is waited for.
+pub(super) async fn enter(tx: &mut Tx, keyed: &Keyed, now: Moment) -> Result<Standing, StoreError> {
+    let scope = keyed.scope.to_string();
+    let inserted = tx
+        .run(
+            "INSERT INTO idempotency (scope, operation, key, fingerprint, outcome, created_at)
+             VALUES ($1, $2, $3, $4, NULL, $5) ON CONFLICT (scope, operation, key) DO NOTHING",
+            [
+                scope.as_str().into(),
+                keyed.operation.into(),
+                keyed.key.as_str().into(),
+                keyed.fingerprint.to_vec().into(),
+                now.0.into(),
+            ],
+        )
+        .await?;
+    if inserted == 1 {
+        return Ok(Standing::Fresh);
+    }
+    let row = tx
+        .one(
+            "SELECT fingerprint, outcome FROM idempotency WHERE scope = $1 AND operation = $2 AND key = $3",
+            [scope.as_str().into(), keyed.operation.into(), keyed.key.as_str().into()],
+        )
+        .await?
+        .ok_or_else(|| StoreError::corrupt("idempotency key"))?;
+    let fingerprint: Vec<u8> = column(&row, "fingerprint")?;
+    if fingerprint != keyed.fingerprint {
+        return Err(StoreError::KeyReused);
+    }
+    let outcome: Option<String> = column(&row, "outcome")?;
+    let outcome = outcome.and_then(|text| serde_json::from_str(&text).ok());
+    outcome.map(Standing::Settled).ok_or_else(|| StoreError::corrupt("outcome"))
+}
+
+/// Stores what the key led to.
+pub(super) async fn settle(tx: &mut Tx, keyed: &Keyed, outcome: &serde_json::Value) -> Result<(), StoreError> {
+    let touched = tx
+        .run(
+            "UPDATE idempotency SET outcome = $4 WHERE scope = $1 AND operation = $2 AND key = $3",
+            [
+                keyed.scope.to_string().into(),
+                keyed.operation.into(),
+                keyed.key.as_str().into(),
+                outcome.to_string().into(),
+            ],
+        )
+        .await?;
+    super::ledger::expect_rows(touched, 1)
+}
+
+/// The id that a settled outcome names under `field`.
+pub(super) fn settled_id(outcome: &serde_json::Value, field: &str) -> Result<i64, StoreError> {
+    outcome.get(field).and_then(serde_json::Value::as_i64).ok_or_else(|| StoreError::corrupt("outcome"))
+}

@@ -1,0 +1,245 @@
+//! The only room that knows SQL: one concrete [`Store`] over SQLite or PostgreSQL.
+//!
+//! Writes are [`Command`]s, each one transaction (`write`). Everything that moves a quantity is in
+//! `ledger`, which takes needs, then lines, then offers, each in ascending id, on every path.
+//! `dialect` holds every difference between the two databases.
+
+mod areas;
+mod audit;
+mod claims;
+mod deliveries;
+mod dialect;
+mod error;
+mod feed;
+mod idempotency;
+mod ledger;
+mod needs;
+mod overlaps;
+mod people;
+mod programs;
+mod rows;
+mod write;
+
+pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
+pub use audit::{AuditRow, Checkpoint, Sequence, Sequenced};
+pub use claims::{ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, ExpireDue, OpenClaim, ReleaseClaim, RenewClaim};
+pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
+pub use error::StoreError;
+pub use idempotency::{Keyed, Scope};
+pub use feed::{Cursor, Feed, Snapshot, StoredArea};
+pub use needs::{CloseNeed, ImportNeeds, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds};
+pub use overlaps::{
+    ImportDistributions, ImportRules, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
+    RecomputeOverlaps, ResolveOverlap,
+};
+pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
+pub use programs::{ImportPrograms, ProgramRow};
+pub use write::{Command, Tx};
+
+use crate::clock::Clock;
+use crate::domain::calendar::Moment;
+use crate::domain::ids::UserId;
+use crate::domain::need::Need;
+use dialect::Dialect;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, FromQueryResult, QueryResult, Statement, Value,
+};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Who is written down as the author of a change.
+pub type Author = Option<UserId>;
+
+/// What a committed transaction has changed, for those who follow inside this process.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// The changed needs as they stand now.
+    pub needs: Vec<Need>,
+    /// Areas, programs or very many needs have changed: read everything anew.
+    pub reload: bool,
+}
+
+type Follower = Box<dyn Fn(&Commit) + Send + Sync>;
+
+#[derive(Clone)]
+pub struct Store {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    dialect: Dialect,
+    clock: Clock,
+    follower: Arc<OnceLock<Follower>>,
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite://FILE` or `postgres://…`.
+    pub url: String,
+    /// Connections at most, on PostgreSQL; readers at most, on SQLite.
+    pub connections: u32,
+    pub clock: Clock,
+}
+
+impl StoreOptions {
+    pub fn new(url: impl Into<String>) -> Self {
+        StoreOptions { url: url.into(), connections: 20, clock: Clock::default() }
+    }
+}
+
+/// The oldest SQLite without the rare WAL corruption of two checkpointing connections.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+impl Store {
+    /// Opens the database and refuses what cannot be relied on: an unknown URL, an SQLite older
+    /// than 3.51.3. Creates an SQLite file that is not there.
+    pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        let url = options.url.as_str();
+        let dialect = if url.starts_with("sqlite:") {
+            Dialect::Sqlite
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Dialect::Postgres
+        } else {
+            return Err(StoreError::bad(
+                "database",
+                "the URL must start with sqlite:// or postgres://, for example sqlite://salur.db",
+            ));
+        };
+        let (writer, reader) = match dialect {
+            Dialect::Sqlite => {
+                let writer = connect(dialect, sqlite_options(url, 1, false)).await?;
+                let store_version = version_of_sqlite(&writer).await?;
+                if store_version < OLDEST_SQLITE {
+                    return Err(StoreError::bad(
+                        "database",
+                        "this SQLite library is older than 3.51.3, which can corrupt a database; use a newer build",
+                    ));
+                }
+                (writer, connect(dialect, sqlite_options(url, options.connections, true)).await?)
+            }
+            Dialect::Postgres => {
+                let pool = connect(dialect, postgres_options(url, options.connections)).await?;
+                (pool.clone(), pool)
+            }
+        };
+        Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default() })
+    }
+
+    /// Brings the database's shape up to date.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        use salur_migrations::MigratorTrait;
+        let moved = salur_migrations::Migrator::up(&self.writer, None).await;
+        moved.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    /// Takes the database's shape back to nothing. For rigs that prove the way back.
+    pub async fn migrate_down(&self) -> Result<(), StoreError> {
+        use salur_migrations::MigratorTrait;
+        let moved = salur_migrations::Migrator::down(&self.writer, None).await;
+        moved.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    /// Names the one who is told of every commit of this process, before the caller is answered.
+    /// Only the first call counts.
+    pub fn follow(&self, follower: impl Fn(&Commit) + Send + Sync + 'static) {
+        let _ = self.follower.set(Box::new(follower));
+    }
+
+    fn announce(&self, commit: &Commit) {
+        if let Some(follower) = self.follower.get()
+            && (commit.reload || !commit.needs.is_empty())
+        {
+            follower(commit);
+        }
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn database_name(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgres",
+        }
+    }
+
+    /// The database's clock.
+    pub async fn now(&self) -> Result<Moment, StoreError> {
+        let row = self.read_one(self.dialect.now(), [self.clock.offset_micros().into()]).await?;
+        let row = row.ok_or_else(|| StoreError::corrupt("clock"))?;
+        Ok(Moment(write::column(&row, "now")?))
+    }
+
+    /// True where the database answers.
+    pub async fn is_reachable(&self) -> bool {
+        self.reader.ping().await.is_ok()
+    }
+
+    async fn read_one<const N: usize>(
+        &self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Option<QueryResult>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        self.reader.query_one_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    async fn read_all<T: FromQueryResult, const N: usize>(
+        &self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Vec<T>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let rows = self.reader.query_all_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        rows.iter()
+            .map(|row| T::from_query_result(row, ""))
+            .collect::<Result<_, _>>()
+            .map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+}
+
+async fn connect(dialect: Dialect, options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
+    Database::connect(options).await.map_err(|e| StoreError::from_db(dialect, &e))
+}
+
+fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).min_connections(1).sqlx_logging(false);
+    options.acquire_timeout(Duration::from_secs(10)).test_before_acquire(false);
+    // One SQLite connection is one thread with its cache: keep them, they are dear to open.
+    options.idle_timeout(None).max_lifetime(None);
+    options.map_sqlx_sqlite_opts(move |o| {
+        let o = o
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("cache_size", "-16384");
+        if read_only { o.pragma("query_only", "ON") } else { o }
+    });
+    options
+}
+
+fn postgres_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).min_connections(1).sqlx_logging(false);
+    options.acquire_timeout(Duration::from_secs(10));
+    options.map_sqlx_postgres_opts(|o| {
+        o.options([
+            ("lock_timeout", "2s"),
+            ("statement_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("synchronous_commit", "on"),
+            ("jit", "off"),
+        ])
+    });
+    options
+}
+
+async fn version_of_sqlite(connection: &DatabaseConnection) -> Result<(u32, u32, u32), StoreError> {
+    let statement = Statement::from_string(Dialect::Sqlite.backend(), "SELECT sqlite_version() AS version");
+    let row = connection.query_one_raw(statement).await.map_err(|e| StoreError::from_db(Dialect::Sqlite, &e))?;
+    let text: String = write::column(&row.ok_or_else(|| StoreError::corrupt("version"))?, "version")?;
+    let mut parts = text.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    Ok((next(), next(), next()))
+}

@@ -1,0 +1,584 @@
+//! Needs: reported, revised, verified and closed one by one, or imported by the thousand.
+
+use super::claims::{NewClaim, NewLine, insert_lines};
+use super::dialect::Column::{Int, Text};
+use super::error::StoreError;
+use super::idempotency::{self, Keyed, Standing};
+use super::ledger::{self, Book, Lines};
+use super::rows::{LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
+use super::write::{Command, Tx, column};
+use super::{Author, Store, audit, people};
+use crate::domain::area::AreaCode;
+use crate::domain::calendar::Period;
+use crate::domain::claim::ClaimLine;
+use crate::domain::ids::{AreaId, ClaimId, ItemId, NeedId, ProgramId};
+use crate::domain::need::{Counters, Need, NeedStatus, Severity};
+use crate::domain::quantity::Quantity;
+use crate::domain::rules;
+use sea_orm::FromQueryResult;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Enters a need as REPORTED.
+#[derive(Debug, Clone)]
+pub struct ReportNeed {
+    pub author: Author,
+    pub keyed: Keyed,
+    pub area: AreaId,
+    pub program: ProgramId,
+    pub item: ItemId,
+    pub period: Period,
+    pub required: Quantity,
+    pub severity: Severity,
+}
+
+impl Command for ReportNeed {
+    type Answer = NeedId;
+
+    async fn run(&self, tx: &mut Tx) -> Result<NeedId, StoreError> {
+        let now = tx.now().await?;
+        if let Standing::Settled(outcome) = idempotency::enter(tx, &self.keyed, now).await? {
+            return Ok(NeedId(idempotency::settled_id(&outcome, "need")?));
+        }
+        let id = tx
+            .insert(
+                "INSERT INTO need (area_id, program_id, item_id, period_start, period_end, required, reserved,
+                 delivered, severity, status, reported_by, version)
+                 VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, 'REPORTED', $8, 1) RETURNING id",
+                [
+                    self.area.0.into(),
+                    self.program.0.into(),
+                    self.item.0.into(),
+                    self.period.start.to_string().into(),
+                    self.period.end.to_string().into(),
+                    self.required.get().into(),
+                    i64::from(self.severity.get()).into(),
+                    self.author.map(|u| u.0).into(),
+                ],
+            )
+            .await?;
+        let counters = Counters::new(self.required, Quantity::ZERO, Quantity::ZERO);
+        let need = Need {
+            id: NeedId(id),
+            area: self.area,
+            program: self.program,
+            item: self.item,
+            period: self.period,
+            counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
+            severity: self.severity,
+            status: NeedStatus::Reported,
+            version: 1,
+        };
+        ledger::log_changes(tx, &[need], now).await?;
+        audit::append(tx, now, self.author, vec![audit::need_entry(&need, "need.report")]).await?;
+        tx.changed.push(need);
+        idempotency::settle(tx, &self.keyed, &json!({"need": id})).await?;
+        Ok(need.id)
+    }
+}
+
+/// Whose needs a caller may change: those of an area and below it; `None`: all.
+#[derive(Debug, Clone)]
+pub struct NeedAccess {
+    pub area: Option<AreaCode>,
+}
+
+impl NeedAccess {
+    async fn check(&self, tx: &mut Tx, needs: &BTreeSet<NeedId>) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT a.code FROM need n JOIN area a ON a.id = n.area_id WHERE n.id IN {}",
+            tx.dialect.numbers("$1")
+        );
+        #[derive(FromQueryResult)]
+        struct Code {
+            code: String,
+        }
+        let codes: Vec<Code> = tx.all(&sql, [ids(needs.iter().map(|n| n.0))]).await?;
+        let foreign = |c: &Code| {
+            let code: Result<AreaCode, _> = c.code.parse();
+            self.area.as_ref().is_some_and(|own| !code.is_ok_and(|code| own.covers(&code)))
+        };
+        if codes.len() != needs.len() || codes.iter().any(foreign) {
+            return Err(StoreError::NotFound("need"));
+        }
+        Ok(())
+    }
+}
+
+/// Changes what a need requires, or how badly; never below what is allocated.
+#[derive(Debug, Clone)]
+pub struct ReviseNeed {
+    pub author: Author,
+    pub access: NeedAccess,
+    pub id: NeedId,
+    pub expected_version: i64,
+    pub required: Option<Quantity>,
+    pub severity: Option<Severity>,
+}
+
+async fn open_one(
+    tx: &mut Tx,
+    author: Author,
+    action: &'static str,
+    access: &NeedAccess,
+    id: NeedId,
+    expected_version: i64,
+) -> Result<(Book, Need), StoreError> {
+    let one = BTreeSet::from([id]);
+    access.check(tx, &one).await?;
+    let book = Book::open(tx, author, action, &one, Lines::None, &[]).await?;
+    let need = *book.need(id).ok_or(StoreError::NotFound("need"))?;
+    // The version that the caller read: holds that have just run out are not the caller's doing.
+    let read = book.version_read(id);
+    if read != expected_version {
+        return Err(StoreError::VersionConflict);
+    }
+    Ok((book, need))
+}
+
+impl Command for ReviseNeed {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let (mut book, need) =
+            open_one(tx, self.author, "need.revise", &self.access, self.id, self.expected_version).await?;
+        if need.status == NeedStatus::Closed {
+            return Err(StoreError::Illegal(format!("{}: it is closed", self.id)));
+        }
+        let required = self.required.unwrap_or(need.counters.required());
+        let counters = Counters::new(required, need.counters.reserved(), need.counters.delivered());
+        let counters = counters.ok_or_else(|| {
+            StoreError::Illegal(format!(
+                "{}: {} are allocated already, so required cannot become {required}",
+                self.id,
+                need.counters.allocated()
+            ))
+        })?;
+        let severity = self.severity.unwrap_or(need.severity);
+        if counters != need.counters || severity != need.severity {
+            book.change_need(self.id, |n| {
+                n.counters = counters;
+                n.severity = severity;
+            })?;
+        }
+        book.close(tx).await
+    }
+}
+
+/// REPORTED becomes VERIFIED. Verifying again changes nothing.
+#[derive(Debug, Clone)]
+pub struct VerifyNeeds {
+    pub author: Author,
+    pub access: NeedAccess,
+    pub ids: BTreeSet<NeedId>,
+}
+
+impl Command for VerifyNeeds {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.access.check(tx, &self.ids).await?;
+        let mut book = Book::open(tx, self.author, "need.verify", &self.ids, Lines::None, &[]).await?;
+        for id in &self.ids {
+            match book.need(*id).map(|n| n.status).ok_or(StoreError::NotFound("need"))? {
+                NeedStatus::Verified => {}
+                NeedStatus::Closed => return Err(StoreError::Illegal(format!("{id}: it is closed"))),
+                NeedStatus::Reported => book.change_need(*id, |n| n.status = NeedStatus::Verified)?,
+            }
+        }
+        book.close(tx).await
+    }
+}
+
+/// Nothing more may be claimed of it; what is promised already may still be delivered.
+#[derive(Debug, Clone)]
+pub struct CloseNeed {
+    pub author: Author,
+    pub access: NeedAccess,
+    pub id: NeedId,
+    pub expected_version: i64,
+    pub reason: String,
+}
+
+impl Command for CloseNeed {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let (mut book, need) =
+            open_one(tx, self.author, "need.close", &self.access, self.id, self.expected_version).await?;
+        if need.status == NeedStatus::Closed {
+            return Err(StoreError::Illegal(format!("{}: it is closed already", self.id)));
+        }
+        book.change_need(self.id, |n| n.status = NeedStatus::Closed)?;
+        book.close(tx).await?;
+        tx.run("UPDATE need SET closed_reason = $2 WHERE id = $1", [self.id.0.into(), self.reason.as_str().into()])
+            .await
+            .map(|_| ())
+    }
+}
+
+/// One need of an import, with what was promised and given before Salur came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpeningNeed {
+    /// Where the row stands in its file, for the report.
+    pub row: usize,
+    pub external_id: Option<String>,
+    pub area: AreaId,
+    pub program: ProgramId,
+    pub item: ItemId,
+    pub period: Period,
+    pub required: Quantity,
+    pub severity: Severity,
+    pub status: NeedStatus,
+    /// Delivered quantity included.
+    pub allocated: Quantity,
+    pub delivered: Quantity,
+}
+
+/// Enters needs with their opening balances, all in one transaction. A row whose external id is
+/// known updates its need; a row that changes nothing is counted as unchanged.
+#[derive(Debug, Clone)]
+pub struct ImportNeeds {
+    pub author: Author,
+    pub rows: Vec<OpeningNeed>,
+    /// Publish the accepted rows although others are refused.
+    pub accept_rejects: bool,
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportedNeeds {
+    pub accepted: usize,
+    pub unchanged: usize,
+    pub rejected: Vec<(usize, String)>,
+    pub published: bool,
+}
+
+#[derive(FromQueryResult)]
+struct Known {
+    id: i64,
+    external_id: String,
+}
+
+#[derive(FromQueryResult)]
+struct Inserted {
+    id: i64,
+}
+
+/// Rows of one insert statement: bounds the size of one parameter.
+const CHUNK: usize = 2_000;
+
+impl Command for ImportNeeds {
+    type Answer = ImportedNeeds;
+
+    async fn run(&self, tx: &mut Tx) -> Result<ImportedNeeds, StoreError> {
+        tx.take_your_time().await?;
+        let mut report = ImportedNeeds::default();
+        let known = self.known(tx).await?;
+        let (old, new): (Vec<&OpeningNeed>, Vec<&OpeningNeed>) =
+            self.rows.iter().partition(|r| r.external_id.as_ref().is_some_and(|e| known.contains_key(e)));
+        // One claim of this run holds all balances it opens; it is entered when the first one needs it.
+        let mut opening = None;
+        self.update(tx, &old, &known, &mut opening, &mut report).await?;
+        self.insert(tx, &new, &mut opening, &mut report).await?;
+        report.published = !self.dry_run && (report.rejected.is_empty() || self.accept_rejects);
+        if report.published {
+            tx.reload = true;
+        } else {
+            tx.abandon();
+        }
+        Ok(report)
+    }
+}
+
+impl ImportNeeds {
+    async fn known(&self, tx: &mut Tx) -> Result<HashMap<String, NeedId>, StoreError> {
+        let wanted: Vec<&String> = self.rows.iter().filter_map(|r| r.external_id.as_ref()).collect();
+        let sql = format!(
+            "SELECT n.id, n.external_id FROM {} JOIN need n ON n.external_id = r.external_id",
+            tx.dialect.rows("$1", &[("external_id", Text)])
+        );
+        let mut known = HashMap::new();
+        for chunk in wanted.chunks(CHUNK) {
+            let found: Vec<Known> = tx.all(&sql, [batch(chunk, |e| json!({"external_id": e}))]).await?;
+            known.extend(found.into_iter().map(|k| (k.external_id, NeedId(k.id))));
+        }
+        Ok(known)
+    }
+
+    async fn opening_claim(&self, tx: &mut Tx, slot: &mut Option<ClaimId>) -> Result<ClaimId, StoreError> {
+        if let Some(claim) = *slot {
+            return Ok(claim);
+        }
+        let now = tx.now().await?;
+        let organization = people::opening_organization(tx, now).await?;
+        let claim = NewClaim { author: self.author, organization, executor: organization, offer: None, opening: true };
+        let id = claim.insert(tx, now).await?;
+        audit::append(tx, now, self.author, vec![audit::claim_entry(id, &claim, 0, 1, "needs.import")]).await?;
+        *slot = Some(id);
+        Ok(id)
+    }
+
+    async fn update(
+        &self,
+        tx: &mut Tx,
+        rows: &[&OpeningNeed],
+        known: &HashMap<String, NeedId>,
+        opening: &mut Option<ClaimId>,
+        report: &mut ImportedNeeds,
+    ) -> Result<(), StoreError> {
+        let mut by_need: BTreeMap<NeedId, &OpeningNeed> = BTreeMap::new();
+        for row in rows {
+            if let Some(id) = row.external_id.as_ref().and_then(|e| known.get(e)) {
+                by_need.insert(*id, row);
+            }
+        }
+        // Ascending over all chunks: the order of locks is the order of ids.
+        let all: Vec<(NeedId, &OpeningNeed)> = by_need.into_iter().collect();
+        for chunk in all.chunks(CHUNK) {
+            let needs: BTreeSet<NeedId> = chunk.iter().map(|(id, _)| *id).collect();
+            let mut book = Book::open(tx, self.author, "needs.import", &needs, Lines::Openings, &[]).await?;
+            let mut new_lines = Vec::new();
+            for (id, row) in chunk {
+                match restate(&mut book, *id, row) {
+                    Ok(Restated::Unchanged) => {
+                        report.accepted += 1;
+                        report.unchanged += 1;
+                    }
+                    Ok(Restated::Changed) => report.accepted += 1,
+                    Ok(Restated::NeedsLine) => {
+                        report.accepted += 1;
+                        new_lines.push((*id, *row));
+                    }
+                    Err(StoreError::Illegal(why)) => report.rejected.push((row.row, why)),
+                    Err(other) => return Err(other),
+                }
+            }
+            if !new_lines.is_empty() {
+                let claim = self.opening_claim(tx, opening).await?;
+                let lines: Vec<NewLine> = new_lines.iter().map(|(id, row)| row.opening_line(claim, *id)).collect();
+                for line in insert_lines(tx, &lines).await? {
+                    book.add_line(line, None)?;
+                }
+            }
+            book.write_terms(tx).await?;
+            book.close(tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        rows: &[&OpeningNeed],
+        opening: &mut Option<ClaimId>,
+        report: &mut ImportedNeeds,
+    ) -> Result<(), StoreError> {
+        let columns = [
+            ("ord", Int),
+            ("area_id", Int),
+            ("program_id", Int),
+            ("item_id", Int),
+            ("period_start", Text),
+            ("period_end", Text),
+            ("required", Int),
+            ("severity", Int),
+            ("status", Text),
+            ("external_id", Text),
+        ];
+        // The order of the rows is the order of the generated ids: both databases draw them row by
+        // row from an ordered select, and the ids are sorted below.
+        let sql = format!(
+            "INSERT INTO need (area_id, program_id, item_id, period_start, period_end, required, reserved, delivered,
+             severity, status, external_id, version)
+             SELECT area_id, program_id, item_id, period_start, period_end, required, 0, 0, severity, status,
+             external_id, 1 FROM {} ORDER BY ord RETURNING id",
+            tx.dialect.rows("$1", &columns)
+        );
+        for chunk in rows.chunks(CHUNK) {
+            let values = batch(chunk.iter().enumerate(), |(i, r)| {
+                json!({"ord": i, "area_id": r.area.0, "program_id": r.program.0, "item_id": r.item.0,
+                       "period_start": r.period.start.to_string(), "period_end": r.period.end.to_string(),
+                       "required": r.required.get(), "severity": r.severity.get(), "status": r.status.word(),
+                       "external_id": r.external_id})
+            });
+            let mut inserted: Vec<i64> = tx.all::<Inserted, 1>(&sql, [values]).await?.into_iter().map(|i| i.id).collect();
+            inserted.sort_unstable();
+            ledger::expect_rows(inserted.len() as u64, chunk.len())?;
+            let mut needs = Vec::with_capacity(chunk.len());
+            for (id, row) in inserted.iter().zip(chunk) {
+                needs.push(row.blank(NeedId(*id))?);
+            }
+            let mut book = Book::of_new_needs(tx, self.author, "needs.import", needs).await?;
+            let balances: Vec<(NeedId, &&OpeningNeed)> = inserted
+                .iter()
+                .zip(chunk)
+                .filter(|(_, row)| !row.allocated.is_zero())
+                .map(|(id, row)| (NeedId(*id), row))
+                .collect();
+            if !balances.is_empty() {
+                let claim = self.opening_claim(tx, opening).await?;
+                let lines: Vec<NewLine> = balances.iter().map(|(id, row)| row.opening_line(claim, *id)).collect();
+                for line in insert_lines(tx, &lines).await? {
+                    book.add_line(line, None)?;
+                }
+            }
+            book.close(tx).await?;
+            report.accepted += chunk.len();
+        }
+        Ok(())
+    }
+}
+
+enum Restated {
+    Unchanged,
+    Changed,
+    /// The need has no opening line yet and the row brings a balance.
+    NeedsLine,
+}
+
+/// Brings a known need to what its row says.
+fn restate(book: &mut Book, id: NeedId, row: &OpeningNeed) -> Result<Restated, StoreError> {
+    let need = *book.need(id).ok_or(StoreError::NotFound("need"))?;
+    let line = book.opening_line(id);
+    let (allocated, delivered) = line.map_or((Quantity::ZERO, Quantity::ZERO), |l: ClaimLine| (l.quantity, l.delivered));
+    let same_terms = need.area == row.area
+        && need.program == row.program
+        && need.item == row.item
+        && need.period == row.period
+        && need.severity == row.severity
+        && need.counters.required() == row.required;
+    if same_terms && allocated == row.allocated && delivered == row.delivered {
+        return Ok(Restated::Unchanged);
+    }
+    let others = need.counters.allocated().saturating_sub(allocated);
+    if others.checked_add(row.allocated).is_none_or(|sum| sum > row.required) {
+        return Err(StoreError::Illegal(format!(
+            "{id}: {others} are promised through Salur beside the {} of this row, more than the {} required",
+            row.allocated, row.required
+        )));
+    }
+    // First give back what the old balance held, so that no step passes a state above `required`.
+    let line_moves = (allocated, delivered) != (row.allocated, row.delivered);
+    if let Some(line) = line.filter(|_| line_moves) {
+        book.restate_line(line.id, Quantity::ZERO, Quantity::ZERO)?;
+    }
+    let emptied = *book.need(id).ok_or(StoreError::NotFound("need"))?;
+    let counters = Counters::new(row.required, emptied.counters.reserved(), emptied.counters.delivered())
+        .ok_or_else(|| StoreError::Fault("an import would cut a need below what is allocated".into()))?;
+    book.change_need(id, |n| {
+        n.area = row.area;
+        n.program = row.program;
+        n.item = row.item;
+        n.period = row.period;
+        n.severity = row.severity;
+        n.counters = counters;
+    })?;
+    match line {
+        Some(line) if line_moves => {
+            book.restate_line(line.id, row.allocated, row.delivered)?;
+            Ok(Restated::Changed)
+        }
+        Some(_) => Ok(Restated::Changed),
+        None if row.allocated.is_zero() => Ok(Restated::Changed),
+        None => Ok(Restated::NeedsLine),
+    }
+}
+
+impl OpeningNeed {
+    fn opening_line(&self, claim: ClaimId, need: NeedId) -> NewLine {
+        NewLine {
+            claim,
+            need,
+            quantity: self.allocated,
+            delivered: self.delivered,
+            status: rules::opening_status(self.allocated, self.delivered),
+            expires_at: None,
+        }
+    }
+
+    fn blank(&self, id: NeedId) -> Result<Need, StoreError> {
+        let counters = Counters::new(self.required, Quantity::ZERO, Quantity::ZERO);
+        Ok(Need {
+            id,
+            area: self.area,
+            program: self.program,
+            item: self.item,
+            period: self.period,
+            counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
+            severity: self.severity,
+            status: self.status,
+            version: 1,
+        })
+    }
+}
+
+impl Store {
+    /// Needs by id, as the database has them now.
+    pub async fn needs(&self, wanted: &[NeedId]) -> Result<Vec<Need>, StoreError> {
+        let sql = format!("SELECT {NEED_COLUMNS} FROM need WHERE id IN {}", self.dialect.numbers("$1"));
+        let rows: Vec<NeedRow> = self.read_all(&sql, [ids(wanted.iter().map(|n| n.0))]).await?;
+        rows.into_iter().map(NeedRow::into_need).collect()
+    }
+
+    /// The lines on a need that still stand or have delivered something: who helps here, oldest first.
+    pub async fn lines_on_need(&self, need: NeedId, most: i64) -> Result<Vec<ClaimLine>, StoreError> {
+        let sql = format!(
+            "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id = $1
+             AND (status IN ('HELD', 'CONFIRMED', 'FULFILLED') OR delivered > 0) ORDER BY id LIMIT $2"
+        );
+        let rows: Vec<LineRow> = self.read_all(&sql, [need.0.into(), most.into()]).await?;
+        rows.into_iter().map(LineRow::into_line).collect()
+    }
+
+    /// Needs whose stored counters differ from the sums over their lines, and offers likewise: none,
+    /// unless something went wrong. Answers their ids as text.
+    pub async fn recount(&self) -> Result<Vec<String>, StoreError> {
+        #[derive(FromQueryResult)]
+        struct Odd {
+            id: i64,
+        }
+        let needs: Vec<Odd> = self
+            .read_all(
+                "SELECT n.id FROM need n LEFT JOIN claim_line l ON l.need_id = n.id
+                 GROUP BY n.id, n.reserved, n.delivered
+                 HAVING n.reserved <> COALESCE(SUM(CASE WHEN l.status IN ('HELD', 'CONFIRMED')
+                                                   THEN l.quantity - l.delivered ELSE 0 END), 0)
+                     OR n.delivered <> COALESCE(SUM(l.delivered), 0)",
+                [],
+            )
+            .await?;
+        let offers: Vec<Odd> = self
+            .read_all(
+                "SELECT o.id FROM offer o LEFT JOIN claim c ON c.offer_id = o.id LEFT JOIN claim_line l ON l.claim_id = c.id
+                 GROUP BY o.id, o.claimed
+                 HAVING o.claimed <> COALESCE(SUM(CASE WHEN l.status IN ('HELD', 'CONFIRMED', 'FULFILLED')
+                                                  THEN l.quantity ELSE l.delivered END), 0)",
+                [],
+            )
+            .await?;
+        let needs = needs.into_iter().map(|o| NeedId(o.id).to_string());
+        Ok(needs.chain(offers.into_iter().map(|o| crate::domain::ids::OfferId(o.id).to_string())).collect())
+    }
+
+    /// How many needs and lines there are and what they sum to, as the audit log must replay to.
+    pub async fn audit_totals(&self) -> Result<[i64; 5], StoreError> {
+        let row = self
+            .read_one(
+                "SELECT count(*) AS needs, CAST(COALESCE(sum(required), 0) AS BIGINT) AS required,
+                 CAST(COALESCE(sum(reserved), 0) AS BIGINT) AS reserved,
+                 CAST(COALESCE(sum(delivered), 0) AS BIGINT) AS delivered,
+                 (SELECT count(*) FROM claim_line) AS lines FROM need",
+                [],
+            )
+            .await?
+            .ok_or_else(|| StoreError::corrupt("total"))?;
+        Ok([
+            column(&row, "needs")?,
+            column(&row, "lines")?,
+            column(&row, "required")?,
+            column(&row, "reserved")?,
+            column(&row, "delivered")?,
+        ])
+    }
+}

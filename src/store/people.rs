@@ -1,0 +1,300 @@
+//! Organisations, users, roles and keys.
+
+use super::audit::{self, Entry};
+use super::error::StoreError;
+use super::rows::{ORGANIZATION_COLUMNS, OrganizationRow, ids};
+use super::write::{Command, Tx, column};
+use super::{Author, Store};
+use crate::audit::state;
+use crate::domain::actor::{Role, User};
+use crate::domain::area::AreaCode;
+use crate::domain::calendar::Moment;
+use crate::domain::ids::{OrganizationId, UserId};
+use crate::domain::organization::{Organization, OrganizationCategory, OrganizationStatus};
+use sea_orm::FromQueryResult;
+use std::collections::HashMap;
+
+/// The organisation that opening balances are written to: aid whose giver is not known.
+const OPENING_NAME: &str = "Saldo awal (sebelum Salur)";
+
+/// Enters an organisation. A known name is refused.
+#[derive(Debug, Clone)]
+pub struct AddOrganization {
+    pub author: Author,
+    pub name: String,
+    pub category: OrganizationCategory,
+    pub status: OrganizationStatus,
+    pub aggregator: bool,
+}
+
+impl Command for AddOrganization {
+    type Answer = OrganizationId;
+
+    async fn run(&self, tx: &mut Tx) -> Result<OrganizationId, StoreError> {
+        if find(tx, &self.name).await?.is_some() {
+            return Err(StoreError::bad("name", "an organisation of this name is known already"));
+        }
+        let now = tx.now().await?;
+        insert(tx, now, self.author, &self.name, self.category, self.status, self.aggregator).await
+    }
+}
+
+async fn find(tx: &mut Tx, name: &str) -> Result<Option<OrganizationId>, StoreError> {
+    let row = tx.one("SELECT id FROM organization WHERE name = $1", [name.into()]).await?;
+    row.map(|r| column(&r, "id").map(OrganizationId)).transpose()
+}
+
+async fn insert(
+    tx: &mut Tx,
+    now: Moment,
+    author: Author,
+    name: &str,
+    category: OrganizationCategory,
+    status: OrganizationStatus,
+    aggregator: bool,
+) -> Result<OrganizationId, StoreError> {
+    let id = tx
+        .insert(
+            "INSERT INTO organization (name, category, status, aggregator, version) VALUES ($1, $2, $3, $4, 1)
+             RETURNING id",
+            [name.into(), category.word().into(), status.word().into(), i64::from(aggregator).into()],
+        )
+        .await?;
+    let id = OrganizationId(id);
+    let entry =
+        audit::organization_entry(id, category.word(), status.word(), aggregator, 1, "organization.add");
+    audit::append(tx, now, author, vec![entry]).await?;
+    Ok(id)
+}
+
+/// The organisation of that name, entered as pending where it is new.
+pub(super) async fn organization_named(
+    tx: &mut Tx,
+    now: Moment,
+    author: Author,
+    name: &str,
+    category: OrganizationCategory,
+) -> Result<(OrganizationId, bool), StoreError> {
+    match find(tx, name).await? {
+        Some(id) => Ok((id, false)),
+        None => {
+            let id = insert(tx, now, author, name, category, OrganizationStatus::Pending, false).await?;
+            Ok((id, true))
+        }
+    }
+}
+
+pub(super) async fn opening_organization(tx: &mut Tx, now: Moment) -> Result<OrganizationId, StoreError> {
+    match find(tx, OPENING_NAME).await? {
+        Some(id) => Ok(id),
+        None => {
+            let (category, status) = (OrganizationCategory::Government, OrganizationStatus::Pending);
+            insert(tx, now, None, OPENING_NAME, category, status, false).await
+        }
+    }
+}
+
+/// A user with one more role. A known e-mail address keeps what it has and gets the role besides.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub email: String,
+    pub role: Role,
+    pub organization: Option<OrganizationId>,
+    pub area: Option<AreaCode>,
+}
+
+#[derive(Debug, Clone)]
+pub struct AddUser {
+    pub author: Author,
+    pub user: NewUser,
+}
+
+impl Command for AddUser {
+    type Answer = UserId;
+
+    async fn run(&self, tx: &mut Tx) -> Result<UserId, StoreError> {
+        let user = &self.user;
+        let now = tx.now().await?;
+        if let Some(organization) = user.organization {
+            let found = tx.one("SELECT id FROM organization WHERE id = $1", [organization.0.into()]).await?;
+            found.ok_or_else(|| StoreError::bad("organization", "there is no such organisation"))?;
+        }
+        if let Some(area) = &user.area {
+            let found = tx.one("SELECT id FROM area WHERE code = $1", [area.as_str().into()]).await?;
+            found.ok_or_else(|| StoreError::bad("area", "there is no area of this code"))?;
+        }
+        let sql = format!(
+            "SELECT id, organization_id, area_code, version FROM app_user WHERE email = $1{}",
+            tx.dialect.lock()
+        );
+        let known = tx.one(&sql, [user.email.as_str().into()]).await?;
+        let area = user.area.as_ref().map(AreaCode::to_string);
+        let (id, version) = match known {
+            Some(row) => {
+                let id: i64 = column(&row, "id")?;
+                let organization: Option<i64> = column(&row, "organization_id")?;
+                let held: Option<String> = column(&row, "area_code")?;
+                let other_organization = organization.is_some() && user.organization.is_some_and(|o| Some(o.0) != organization);
+                if other_organization || (held.is_some() && area.is_some() && held != area) {
+                    return Err(StoreError::bad(
+                        "email",
+                        "this user belongs to another organisation or area already; use another e-mail address",
+                    ));
+                }
+                let version: i64 = column(&row, "version")?;
+                tx.run(
+                    "UPDATE app_user SET organization_id = COALESCE(organization_id, $2),
+                     area_code = COALESCE(area_code, $3), version = version + 1 WHERE id = $1",
+                    [id.into(), user.organization.map(|o| o.0).into(), area.into()],
+                )
+                .await?;
+                (id, version + 1)
+            }
+            None => {
+                let id = tx
+                    .insert(
+                        "INSERT INTO app_user (email, organization_id, area_code, version) VALUES ($1, $2, $3, 1)
+                         RETURNING id",
+                        [user.email.as_str().into(), user.organization.map(|o| o.0).into(), area.into()],
+                    )
+                    .await?;
+                (id, 1)
+            }
+        };
+        tx.run(
+            "INSERT INTO user_role (user_id, role) VALUES ($1, $2) ON CONFLICT (user_id, role) DO NOTHING",
+            [id.into(), user.role.word().into()],
+        )
+        .await?;
+        let entry = Entry {
+            action: "user.grant",
+            subject: UserId(id).to_string(),
+            version,
+            state: state([
+                ("role", user.role.word().into()),
+                ("organization", user.organization.map(|o| o.to_string()).into()),
+                ("area", user.area.as_ref().map(AreaCode::to_string).into()),
+            ]),
+        };
+        audit::append(tx, now, self.author, vec![entry]).await?;
+        Ok(UserId(id))
+    }
+}
+
+/// Enters a key for a user. The key itself is never stored, only its SHA-256 and its first letters.
+#[derive(Debug, Clone)]
+pub struct IssueKey {
+    pub author: Author,
+    pub email: String,
+    pub prefix: String,
+    pub hash: [u8; 32],
+    pub expires_days: Option<i64>,
+}
+
+impl Command for IssueKey {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let now = tx.now().await?;
+        let sql = format!("SELECT id, version FROM app_user WHERE email = $1 AND disabled = 0{}", tx.dialect.lock());
+        let row = tx.one(&sql, [self.email.as_str().into()]).await?;
+        let row = row.ok_or_else(|| StoreError::bad("email", "there is no user of this e-mail address"))?;
+        let user: i64 = column(&row, "id")?;
+        let version: i64 = column::<i64>(&row, "version")? + 1;
+        tx.run(
+            "INSERT INTO api_key (user_id, prefix, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+            [
+                user.into(),
+                self.prefix.as_str().into(),
+                self.hash.to_vec().into(),
+                now.0.into(),
+                self.expires_days.map(|days| now.plus_seconds(days.saturating_mul(86_400)).0).into(),
+            ],
+        )
+        .await?;
+        tx.run("UPDATE app_user SET version = $2 WHERE id = $1", [user.into(), version.into()]).await?;
+        let entry = Entry {
+            action: "key.issue",
+            subject: UserId(user).to_string(),
+            version,
+            state: state([("prefix", self.prefix.as_str().into()), ("expiresDays", self.expires_days.into())]),
+        };
+        audit::append(tx, now, self.author, vec![entry]).await
+    }
+}
+
+#[derive(FromQueryResult)]
+struct UserRow {
+    id: i64,
+    email: String,
+    organization_id: Option<i64>,
+    area_code: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct RoleRow {
+    role: String,
+}
+
+#[derive(FromQueryResult)]
+struct EmailRow {
+    id: i64,
+    email: String,
+}
+
+impl Store {
+    /// The user behind a key that is neither expired nor revoked.
+    pub async fn user_by_key(&self, hash: &[u8; 32]) -> Result<Option<User>, StoreError> {
+        let now = self.now().await?;
+        let rows: Vec<UserRow> = self
+            .read_all(
+                "SELECT u.id, u.email, u.organization_id, u.area_code FROM api_key k JOIN app_user u ON u.id = k.user_id
+                 WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
+                 AND u.disabled = 0",
+                [hash.to_vec().into(), now.0.into()],
+            )
+            .await?;
+        let Some(row) = rows.into_iter().next() else { return Ok(None) };
+        let roles: Vec<RoleRow> =
+            self.read_all("SELECT role FROM user_role WHERE user_id = $1", [row.id.into()]).await?;
+        let mut roles: Vec<Role> = roles
+            .iter()
+            .map(|r| Role::from_word(&r.role).ok_or_else(|| StoreError::corrupt("role")))
+            .collect::<Result<_, _>>()?;
+        roles.sort_unstable();
+        let area = row.area_code.map(|c| c.parse().map_err(|_| StoreError::corrupt("area code"))).transpose()?;
+        Ok(Some(User {
+            id: UserId(row.id),
+            email: row.email,
+            roles,
+            organization: row.organization_id.map(OrganizationId),
+            area,
+        }))
+    }
+
+    pub async fn organizations(&self, wanted: &[OrganizationId]) -> Result<Vec<Organization>, StoreError> {
+        let sql = format!("SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id IN {}", self.dialect.numbers("$1"));
+        let rows: Vec<OrganizationRow> = self.read_all(&sql, [ids(wanted.iter().map(|o| o.0))]).await?;
+        rows.into_iter().map(OrganizationRow::into_organization).collect()
+    }
+
+    /// Who the given users are to people who may know it.
+    pub async fn emails(&self, wanted: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
+        let sql = format!("SELECT id, email FROM app_user WHERE id IN {}", self.dialect.numbers("$1"));
+        let rows: Vec<EmailRow> = self.read_all(&sql, [ids(wanted.iter().map(|u| u.0))]).await?;
+        Ok(rows.into_iter().map(|r| (UserId(r.id), r.email)).collect())
+    }
+
+    /// True where nobody has been entered yet: an empty database.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let row = self
+            .read_one(
+                "SELECT (SELECT count(*) FROM area) + (SELECT count(*) FROM app_user)
+                 + (SELECT count(*) FROM program) AS records",
+                [],
+            )
+            .await?
+            .ok_or_else(|| StoreError::corrupt("count"))?;
+        Ok(column::<i64>(&row, "records")? == 0)
+    }
+}

@@ -1,0 +1,146 @@
+//! Programs and items, entered from a file.
+
+use super::dialect::Column::Text;
+use super::error::StoreError;
+use super::rows::batch;
+use super::write::{Command, Tx};
+use super::{Author, Store};
+use crate::domain::ids::{ItemId, ProgramId};
+use crate::domain::program::{HoldRules, Item, ItemKind, Program};
+use sea_orm::FromQueryResult;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// One item with its program, as a file tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramRow {
+    pub program_key: String,
+    pub program_name_id: String,
+    pub program_name_en: String,
+    pub item_key: String,
+    pub item_name_id: String,
+    pub item_name_en: String,
+    pub unit: String,
+    pub kind: ItemKind,
+}
+
+/// Enters programs and items; known keys get the names of the file. An item never changes its
+/// program, since needs stand on both.
+#[derive(Debug, Clone)]
+pub struct ImportPrograms {
+    pub author: Author,
+    pub rows: Vec<ProgramRow>,
+    pub dry_run: bool,
+}
+
+impl Command for ImportPrograms {
+    type Answer = ();
+
+    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let programs: BTreeMap<&str, &ProgramRow> =
+            self.rows.iter().map(|r| (r.program_key.as_str(), r)).collect();
+        let hold = HoldRules::default();
+        let columns = [("key", Text), ("name_id", Text), ("name_en", Text)];
+        let sql = format!(
+            "INSERT INTO program (key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals)
+             SELECT key, name_id, name_en, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT)
+             FROM {} WHERE true
+             ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en",
+            tx.dialect.rows("$1", &columns)
+        );
+        let values = batch(programs.values(), |r| {
+            json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en})
+        });
+        tx.run(
+            &sql,
+            [values, hold.default_seconds.into(), hold.max_seconds.into(), hold.max_renewals.into()],
+        )
+        .await?;
+        let columns =
+            [("program", Text), ("key", Text), ("name_id", Text), ("name_en", Text), ("unit", Text), ("kind", Text)];
+        let sql = format!(
+            "INSERT INTO item (program_id, key, name_id, name_en, unit, kind)
+             SELECT p.id, r.key, r.name_id, r.name_en, r.unit, r.kind FROM {} JOIN program p ON p.key = r.program
+             WHERE true ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
+             unit = excluded.unit, kind = excluded.kind",
+            tx.dialect.rows("$1", &columns)
+        );
+        let values = batch(&self.rows, |r| {
+            json!({"program": r.program_key, "key": r.item_key, "name_id": r.item_name_id,
+                   "name_en": r.item_name_en, "unit": r.unit, "kind": r.kind.word()})
+        });
+        tx.run(&sql, [values]).await?;
+        tx.reload = true;
+        if self.dry_run {
+            tx.abandon();
+        }
+        Ok(())
+    }
+}
+
+#[derive(FromQueryResult)]
+pub(super) struct ProgramRecord {
+    id: i64,
+    key: String,
+    name_id: String,
+    name_en: String,
+    hold_seconds: i64,
+    max_hold_seconds: i64,
+    max_renewals: i64,
+}
+
+pub(super) const PROGRAM_COLUMNS: &str = "id, key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals";
+
+impl ProgramRecord {
+    pub fn into_program(self) -> Program {
+        Program {
+            id: ProgramId(self.id),
+            key: self.key,
+            name_id: self.name_id,
+            name_en: self.name_en,
+            rules: HoldRules {
+                default_seconds: self.hold_seconds,
+                max_seconds: self.max_hold_seconds,
+                max_renewals: self.max_renewals,
+            },
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+pub(super) struct ItemRecord {
+    id: i64,
+    program_id: i64,
+    key: String,
+    name_id: String,
+    name_en: String,
+    unit: String,
+    kind: String,
+}
+
+pub(super) const ITEM_COLUMNS: &str = "id, program_id, key, name_id, name_en, unit, kind";
+
+impl ItemRecord {
+    pub fn into_item(self) -> Result<Item, StoreError> {
+        Ok(Item {
+            id: ItemId(self.id),
+            program: ProgramId(self.program_id),
+            key: self.key,
+            name_id: self.name_id,
+            name_en: self.name_en,
+            unit: self.unit,
+            kind: ItemKind::from_word(&self.kind).ok_or_else(|| StoreError::corrupt("item kind"))?,
+        })
+    }
+}
+
+impl Store {
+    pub async fn programs(&self) -> Result<(Vec<Program>, Vec<Item>), StoreError> {
+        let sql = format!("SELECT {PROGRAM_COLUMNS} FROM program ORDER BY key");
+        let programs: Vec<ProgramRecord> = self.read_all(&sql, []).await?;
+        let sql = format!("SELECT {ITEM_COLUMNS} FROM item ORDER BY key");
+        let items: Vec<ItemRecord> = self.read_all(&sql, []).await?;
+        let items = items.into_iter().map(ItemRecord::into_item).collect::<Result<_, _>>()?;
+        Ok((programs.into_iter().map(ProgramRecord::into_program).collect(), items))
+    }
+}

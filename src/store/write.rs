@@ -1,0 +1,193 @@
+//! Transactions: where they begin, how they are retried, and what happens after COMMIT.
+//! Nobody else opens one.
+
+use super::dialect::{Dialect, Trouble};
+use super::error::StoreError;
+use super::{Commit, Store};
+use crate::domain::calendar::Moment;
+use crate::domain::need::Need;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, QueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, Value,
+};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A change to the database, run as one transaction. It may be run again after a lost race, so
+/// it has no effect outside the transaction it is given.
+pub trait Command: Send + Sync + 'static {
+    type Answer: Send + 'static;
+
+    /// `Ok` commits, `Err` takes everything back.
+    fn run(&self, tx: &mut Tx) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+}
+
+/// How often a transaction that lost a race is run again.
+const RETRIES: u32 = 3;
+
+/// An open transaction.
+pub struct Tx {
+    inner: DatabaseTransaction,
+    pub(super) dialect: Dialect,
+    clock_offset: i64,
+    /// The needs as they stand after this transaction, for those who follow.
+    pub(super) changed: Vec<Need>,
+    /// Areas, programs or very many needs have changed: followers read everything anew.
+    pub(super) reload: bool,
+    conflict: bool,
+    abandoned: bool,
+}
+
+impl Tx {
+    /// The database's clock. Taken after the locks: a claim that waited decides by the moment at
+    /// which it got its turn.
+    pub async fn now(&mut self) -> Result<Moment, StoreError> {
+        let sql = self.dialect.now_for_writing();
+        let row = self.one(sql, [self.clock_offset.into()]).await?.ok_or_else(|| StoreError::corrupt("clock"))?;
+        Ok(Moment(column(&row, "now")?))
+    }
+
+    pub async fn run<const N: usize>(&mut self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
+        let result = self.inner.execute_raw(self.statement(sql, values)).await;
+        Ok(self.judge(result)?.rows_affected())
+    }
+
+    pub async fn one<const N: usize>(
+        &mut self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Option<QueryResult>, StoreError> {
+        let result = self.inner.query_one_raw(self.statement(sql, values)).await;
+        self.judge(result)
+    }
+
+    pub async fn all<T: FromQueryResult, const N: usize>(
+        &mut self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Vec<T>, StoreError> {
+        let result = self.inner.query_all_raw(self.statement(sql, values)).await;
+        let rows = self.judge(result)?;
+        let read: Result<Vec<T>, DbErr> = rows.iter().map(|row| T::from_query_result(row, "")).collect();
+        self.judge(read)
+    }
+
+    /// The id that an `INSERT … RETURNING id` answers with.
+    pub async fn insert<const N: usize>(&mut self, sql: &str, values: [Value; N]) -> Result<i64, StoreError> {
+        let row = self.one(sql, values).await?.ok_or_else(|| StoreError::Fault("an insert returned no row".into()))?;
+        column(&row, "id")
+    }
+
+    /// Nothing of this transaction shall stay, although it has an answer: a dry run.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    /// Lifts the time limit for this transaction: imports take as long as they take.
+    pub async fn take_your_time(&mut self) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            self.run("SET LOCAL statement_timeout = 0", []).await?;
+        }
+        Ok(())
+    }
+
+    fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
+        Statement::from_sql_and_values(self.dialect.backend(), sql, values)
+    }
+
+    fn judge<T>(&mut self, result: Result<T, DbErr>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            self.conflict |= self.dialect.explain(&error) == Trouble::Conflict;
+            StoreError::from_db(self.dialect, &error)
+        })
+    }
+}
+
+/// Reads one column, with our own error.
+pub(super) fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
+    row.try_get("", name).map_err(|_| StoreError::corrupt(name))
+}
+
+enum Attempt<A> {
+    Done(A, Commit),
+    Failed(StoreError),
+    LostRace(StoreError),
+}
+
+impl Store {
+    /// Runs `command` in a task of its own and answers after COMMIT, when followers inside this
+    /// process have been told. A caller who goes away does not stop it half-way.
+    ///
+    /// After [`StoreError::Unavailable`] the outcome may be unknown: COMMIT may have been sent.
+    pub async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let command = Arc::new(command);
+            let mut attempt = 0;
+            loop {
+                match store.attempt(command.as_ref()).await {
+                    Attempt::Done(answer, commit) => {
+                        store.announce(&commit);
+                        return Ok(answer);
+                    }
+                    Attempt::Failed(error) => return Err(error),
+                    Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
+                    Attempt::LostRace(_) => {
+                        attempt += 1;
+                        tokio::time::sleep(jitter(attempt)).await;
+                    }
+                }
+            }
+        });
+        task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))
+    }
+
+    async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
+        let options = TransactionOptions {
+            isolation_level: None,
+            access_mode: None,
+            sqlite_transaction_mode: (self.dialect == Dialect::Sqlite).then_some(SqliteTransactionMode::Immediate),
+        };
+        let lost = |error: &DbErr| self.dialect.explain(error) == Trouble::Conflict;
+        let inner = match self.writer.begin_with_options(options).await {
+            Ok(inner) => inner,
+            Err(e) if lost(&e) => return Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
+            Err(e) => return Attempt::Failed(StoreError::from_db(self.dialect, &e)),
+        };
+        let mut tx = Tx {
+            inner,
+            dialect: self.dialect,
+            clock_offset: self.clock.offset_micros(),
+            changed: Vec::new(),
+            reload: false,
+            conflict: false,
+            abandoned: false,
+        };
+        match command.run(&mut tx).await {
+            Ok(answer) if tx.abandoned => {
+                let _ = tx.inner.rollback().await;
+                Attempt::Done(answer, Commit::default())
+            }
+            Ok(answer) => {
+                let commit = Commit { needs: tx.changed, reload: tx.reload };
+                match tx.inner.commit().await {
+                    Ok(()) => Attempt::Done(answer, commit),
+                    Err(e) if lost(&e) => Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
+                    Err(e) => Attempt::Failed(StoreError::Unavailable(format!("COMMIT was sent, no answer came: {e}"))),
+                }
+            }
+            Err(error) => {
+                // A failed rollback closes the connection, which takes everything back as well.
+                let _ = tx.inner.rollback().await;
+                if tx.conflict { Attempt::LostRace(error) } else { Attempt::Failed(error) }
+            }
+        }
+    }
+}
+
+/// 5 to 20 ms, then twice, then four times that, so that losers of one race do not meet again.
+fn jitter(attempt: u32) -> Duration {
+    let spread = u64::from(crate::random::byte()) * 15 / 255;
+    Duration::from_millis((5 + spread) << (attempt - 1).min(4))
+}
