@@ -55,6 +55,7 @@ CREATE TABLE claim (
     created_at BIGINT NOT NULL,
     created_by BIGINT CONSTRAINT fk_claim_creator REFERENCES app_user (id),
     renewals BIGINT NOT NULL CONSTRAINT ck_claim_renewals CHECK (renewals >= 0),
+    release_reason TEXT,
     version BIGINT NOT NULL
 ){strict};
 

@@ -6,10 +6,11 @@
 //! for its number is its whole identity.
 
 use super::ImportError;
-use super::cells::{count, filled, quote, text, tidy};
+use super::cells::{count, quote, text};
 use super::columns::{self, CodeSystem, ColumnMap, Field, Mapping};
 use super::features;
-use super::names::{Aliases, NameIndex, Told, letters, same};
+use super::identity::{Entry, How, Identifier, Identity, Wrong};
+use super::names::{Aliases, letters, same};
 use super::reference::{KnownArea, Reference, shape_digest};
 use super::report::{Account, Change, FileReport, Report, Spot};
 use super::source::{Format, SourceFile};
@@ -18,9 +19,7 @@ use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::place::{Bounds, LonLat};
 use crate::spatial::{Shape, ShapeError};
 use serde_json::Value;
-use serde_json::value::RawValue;
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// How files of areas are to be read.
 #[derive(Debug, Clone)]
@@ -75,8 +74,7 @@ pub fn plan_areas(
     let mut planner = Planner {
         options,
         reference,
-        names: OnceCell::new(),
-        bps: OnceCell::new(),
+        identifier: Identifier::new(options, reference),
         account: Account::default(),
         taken: BTreeMap::new(),
     };
@@ -87,26 +85,6 @@ pub fn plan_areas(
         }
     }
     Ok(planner.finish())
-}
-
-/// Why a row is not taken. `File` means the whole file where the row is the first of its kind: what is
-/// wrong with it is then wrong with the file.
-enum Wrong {
-    Row(String),
-    File(String),
-}
-
-impl From<String> for Wrong {
-    fn from(reason: String) -> Self {
-        Wrong::Row(reason)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    Code,
-    Name,
-    Alias,
 }
 
 /// What a row says of the area it is about.
@@ -126,35 +104,10 @@ struct Taken {
     notes: Vec<String>,
 }
 
-/// A row before it is understood.
-struct Entry<'r> {
-    spot: Spot,
-    mapping: &'r Mapping,
-    cell: &'r dyn Fn(usize) -> String,
-    geometry: Option<&'r RawValue>,
-}
-
-impl Entry<'_> {
-    fn get(&self, field: Field) -> Option<String> {
-        let cell = (self.cell)(self.mapping.column(field)?);
-        filled(&cell).map(str::to_owned)
-    }
-}
-
-/// The area that a row is about, and how it was found.
-struct Identity {
-    code: AreaCode,
-    how: How,
-    label: Option<String>,
-    repairs: Vec<String>,
-    notes: Vec<String>,
-}
-
 struct Planner<'a> {
     options: &'a AreaOptions,
     reference: &'a Reference,
-    names: OnceCell<NameIndex<'a>>,
-    bps: OnceCell<HashMap<&'a str, &'a AreaCode>>,
+    identifier: Identifier<'a>,
     account: Account,
     taken: BTreeMap<AreaCode, Vec<Taken>>,
 }
@@ -240,7 +193,7 @@ impl<'a> Planner<'a> {
     }
 
     fn understand(&self, entry: &Entry) -> Result<(AreaCode, Taken), Wrong> {
-        let Identity { code, how, label, mut repairs, notes } = self.identify(entry)?;
+        let Identity { code, how, label, mut repairs, notes } = self.identifier.identify(entry)?;
         let level = code.level();
         let below = (level < AreaLevel::Rw && entry.mapping.has(Field::Rw))
             || (level < AreaLevel::Rt && entry.mapping.has(Field::Rt));
@@ -262,201 +215,21 @@ impl<'a> Planner<'a> {
         // A part's point is not the whole's, and its BPS code neither.
         let (point, bps_code) = if below { (None, None) } else { (point, bps_code) };
         let spot = entry.spot;
-        let taken =
-            Taken { spot, how, below, name, label, shape, point, households, poor_households, bps_code, repairs, notes };
+        let taken = Taken {
+            spot,
+            how,
+            below,
+            name,
+            label,
+            shape,
+            point,
+            households,
+            poor_households,
+            bps_code,
+            repairs,
+            notes,
+        };
         Ok((code, taken))
-    }
-
-    fn identify(&self, entry: &Entry) -> Result<Identity, Wrong> {
-        let wanted = self.options.level;
-        let said = entry.get(Field::Level);
-        let said_level = match &said {
-            None => None,
-            Some(word) => Some(word.parse::<AreaLevel>().map_err(|_| {
-                format!("level {} is none of province, city, district, village, rw, rt", quote(word))
-            })?),
-        };
-        if let (Some(said), Some(wanted)) = (said_level, wanted)
-            && said != wanted
-        {
-            return Err(Wrong::Row(format!("the row is about a {}, and --level is {}", said.word(), wanted.word())));
-        }
-        let mut identity = match self.coded(entry)? {
-            Some((code, doubtful)) => self.check_names(entry, code, doubtful)?,
-            None => self.named(entry)?,
-        };
-        let level = match (wanted, said_level) {
-            (Some(level), _) | (None, Some(level)) => level,
-            (None, None) => return Ok(identity),
-        };
-        self.descend(entry, &mut identity, level)?;
-        Ok(identity)
-    }
-
-    /// The code that the row gives, and whether a wrong system could pass for a right code here.
-    fn coded(&self, entry: &Entry) -> Result<Option<(AreaCode, bool)>, Wrong> {
-        if let Some(text) = entry.get(Field::Code) {
-            return self.read_code(&text).map(Some);
-        }
-        let depth = self.options.level.map_or(4, |level| (level.number() as usize).min(4));
-        let parts: Vec<Option<String>> = Field::PARTS[..depth].iter().map(|f| entry.get(*f)).collect();
-        if !Field::PARTS[..depth].iter().all(|f| entry.mapping.has(*f)) || parts.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        let mut code = String::new();
-        for ((part, field), digits) in parts.iter().zip(Field::PARTS).zip([2, 2, 2, 4]) {
-            let part = part.as_deref().unwrap_or("");
-            let number = whole(part).ok_or_else(|| format!("{} {} is not a number", field.word(), quote(part)))?;
-            if !code.is_empty() {
-                code.push('.');
-            }
-            code.push_str(&format!("{number:0digits$}"));
-        }
-        // Villages of the Ministry are numbered from 1001; BPS numbers them from 001.
-        let village = parts.get(3).and_then(|p| whole(p.as_deref().unwrap_or("")));
-        if village.is_some_and(|number| number < 1000) {
-            return Err(Wrong::Row(format!("{code} is no Ministry code: its village part is below 1000; are these BPS codes?")));
-        }
-        let code = code.parse().map_err(|e| format!("{}: {e}", quote(&code)))?;
-        Ok(Some((code, true)))
-    }
-
-    fn read_code(&self, text: &str) -> Result<(AreaCode, bool), Wrong> {
-        let bad = |e: &dyn std::fmt::Display| Wrong::Row(format!("code {}: {e}", quote(text)));
-        let undotted = text.bytes().all(|b| b.is_ascii_digit());
-        match self.options.codes {
-            Some(CodeSystem::Bps) if !undotted => Err(Wrong::File(format!(
-                "the code {} is not one of BPS, whose codes are digits without dots; leave --codes bps out if these are the \
-                 Ministry's",
-                quote(text)
-            ))),
-            Some(CodeSystem::Bps) => {
-                let by_bps = self.bps.get_or_init(|| {
-                    self.reference.areas().iter().filter_map(|a| Some((a.bps_code.as_deref()?, &a.code))).collect()
-                });
-                if by_bps.is_empty() {
-                    return Err(Wrong::File(
-                        "no area here carries a BPS code yet, so --codes bps finds nothing; first import a list with the \
-                         Ministry's code and the BPS code side by side (--map code=COLUMN,bps=COLUMN)"
-                            .into(),
-                    ));
-                }
-                let found = by_bps.get(text).map(|code| ((*code).clone(), false));
-                found.ok_or_else(|| Wrong::Row(format!("no area is known by the BPS code {}", quote(text))))
-            }
-            _ if !undotted => Ok((text.parse().map_err(|e| bad(&e))?, false)),
-            // Two digits are a province, written alike with and without dots.
-            None if text.len() == 2 => Ok((text.parse().map_err(|e| bad(&e))?, false)),
-            None => Err(Wrong::File(format!(
-                "the code {} has no dots, so it may be the Ministry's (Kemendagri) or that of Statistics Indonesia (BPS), and \
-                 the two mean different places; say --codes kemendagri or --codes bps",
-                quote(text)
-            ))),
-            Some(CodeSystem::Kemendagri) => {
-                let cuts: &[usize] = match text.len() {
-                    2 => &[2],
-                    4 => &[2, 2],
-                    6 => &[2, 2, 2],
-                    10 => &[2, 2, 2, 4],
-                    13 => &[2, 2, 2, 4, 3],
-                    16 => &[2, 2, 2, 4, 3, 3],
-                    n => {
-                        return Err(Wrong::Row(format!(
-                            "code {} has {n} digits; the Ministry's have 2, 4, 6 or 10, with RW 13, with RT 16",
-                            quote(text)
-                        )));
-                    }
-                };
-                let mut rest = text;
-                let mut parts = Vec::new();
-                for cut in cuts {
-                    let (part, after) = rest.split_at(*cut);
-                    parts.push(part);
-                    rest = after;
-                }
-                Ok((parts.join(".").parse().map_err(|e| bad(&e))?, true))
-            }
-        }
-    }
-
-    /// Holds a code against the names beside it. A city of another name means codes of another system;
-    /// so does a village of another name, where the code's form is `doubtful`.
-    fn check_names(&self, entry: &Entry, code: AreaCode, doubtful: bool) -> Result<Identity, Wrong> {
-        let mut notes = Vec::new();
-        let called = |area: &KnownArea, name: &str| {
-            same(area.code.level(), &area.name, name) || self.options.aliases.holds(&area.code, name)
-        };
-        let own = |level: AreaLevel| self.options.level.unwrap_or(code.level()) == level;
-        for (level, field) in [
-            (AreaLevel::City, Field::City),
-            (AreaLevel::City, Field::Name),
-            (AreaLevel::District, Field::Name),
-            (AreaLevel::Village, Field::Name),
-            (AreaLevel::Village, Field::Village),
-        ] {
-            if field == Field::Name && !own(level) {
-                continue;
-            }
-            let Some(area) = code.at(level).and_then(|c| self.reference.area(&c)) else { continue };
-            let Some(name) = entry.get(field).filter(|name| !called(area, name)) else { continue };
-            let (code, stands, name) = (&area.code, &area.name, quote(&name));
-            if field == Field::City || doubtful {
-                return Err(Wrong::Row(format!(
-                    "code {code} is {stands}, and the row says {name}; are these BPS codes? If it is another spelling, add it to \
-                     an alias file"
-                )));
-            }
-            if field == Field::Village {
-                notes.push(format!("the row says {name} where {code} is {stands}; the code counts"));
-            }
-        }
-        Ok(Identity { code, how: How::Code, label: None, repairs: Vec::new(), notes })
-    }
-
-    fn named(&self, entry: &Entry) -> Result<Identity, Wrong> {
-        let level = self.options.level.ok_or("the row has no code, and without --level nothing else tells its area".to_owned())?;
-        let level = level.min(AreaLevel::Village);
-        let own = if self.options.level > Some(AreaLevel::Village) { Field::Village } else { Field::Name };
-        let name = entry.get(own).ok_or_else(|| format!("the row has neither a code nor the name of a {}", level.word()))?;
-        let (city, district) = (entry.get(Field::City), entry.get(Field::District));
-        let missing = match level {
-            AreaLevel::District => city.is_none(),
-            AreaLevel::Village => city.is_none() && district.is_none(),
-            _ => false,
-        };
-        if missing {
-            let word = level.word();
-            return Err(Wrong::Row(format!("{word} {} alone tells no place: its city is empty", quote(&name))));
-        }
-        let names = self.names.get_or_init(|| NameIndex::new(self.reference, &self.options.aliases));
-        let found = names.find(level, &name, Told { city: city.as_deref(), district: district.as_deref() })?;
-        let how = if found.by_alias { How::Alias } else { How::Name };
-        let repairs = found.despite.into_iter().collect();
-        Ok(Identity { code: found.code, how, label: None, repairs, notes: Vec::new() })
-    }
-
-    /// Goes from the code that was found down to `level` by the RW's and the RT's number.
-    fn descend(&self, entry: &Entry, identity: &mut Identity, level: AreaLevel) -> Result<(), String> {
-        let given = identity.code.level();
-        if given > level {
-            return Err(format!("{} is the code of a {}, not of a {}", identity.code, given.word(), level.word()));
-        }
-        for (step, field) in [(AreaLevel::Rw, Field::Rw), (AreaLevel::Rt, Field::Rt)] {
-            if identity.code.level() >= step || level < step {
-                continue;
-            }
-            if identity.code.level() < AreaLevel::Village {
-                break;
-            }
-            let cell = entry.get(field).unwrap_or_default();
-            let number = neighbourhood_number(step, &cell)?;
-            identity.code = identity.code.child(number).ok_or_else(|| format!("{} has no {}", identity.code, step.word()))?;
-            identity.label = Some(text(&cell, step.word())?);
-        }
-        if identity.code.level() < level {
-            return Err(format!("{} is the code of a {}, not of a {}", identity.code, given.word(), level.word()));
-        }
-        Ok(())
     }
 
     fn finish(mut self) -> (AreaPlan, Report) {
@@ -544,8 +317,7 @@ impl<'a> Planner<'a> {
             (Some(given), None) => Ok(given),
             (Some(given), Some(known)) => {
                 let respelt = letters(&given) == letters(&known.name) && given.chars().any(char::is_lowercase);
-                let another =
-                    !same(code.level(), &given, &known.name) && !self.options.aliases.holds(code, &given);
+                let another = !same(code.level(), &given, &known.name) && !self.options.aliases.holds(code, &given);
                 Ok(if respelt || another { given } else { known.name.clone() })
             }
             (None, Some(known)) => Ok(known.name.clone()),
@@ -608,7 +380,8 @@ impl<'a> Planner<'a> {
         }
         let given = rows.iter().find_map(|r| r.point);
         if area.shape.is_some() && given.is_some() && given != area.point {
-            self.account.note(first, format!("the given point lies outside the shape of {}; one inside is taken", area.code));
+            self.account
+                .note(first, format!("the given point lies outside the shape of {}; one inside is taken", area.code));
         }
     }
 }
@@ -659,7 +432,10 @@ fn point(entry: &Entry) -> Result<Option<LonLat>, Wrong> {
             && !whole.is_empty()
             && (whole.to_owned() + part).bytes().all(|b| b.is_ascii_digit())
         {
-            return Err(Wrong::File(format!("{column} {} has a decimal comma; write decimal points, -6.2", quote(cell))));
+            return Err(Wrong::File(format!(
+                "{column} {} has a decimal comma; write decimal points, -6.2",
+                quote(cell)
+            )));
         }
         let plain = cell.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
         let number = if plain { cell.parse::<f64>().ok() } else { None };
@@ -674,32 +450,6 @@ fn position(lon: f64, lat: f64) -> Result<LonLat, Wrong> {
         let e = if swapped { ShapeError::SwappedAxes } else { ShapeError::NotDegrees };
         Wrong::File(format!("{e} (seen: lon {lon}, lat {lat})"))
     })
-}
-
-/// A number without sign, up to four digits, perhaps as a spreadsheet writes whole numbers (`1.0`).
-fn whole(cell: &str) -> Option<u32> {
-    let digits = cell.trim();
-    let digits = digits.strip_suffix(".0").unwrap_or(digits);
-    let plain = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
-    if plain { digits.parse().ok() } else { None }
-}
-
-/// The number of an RW or RT: `1`, `01`, `001`, `RW 01`, `RW. 001` and `RW13` are one form.
-fn neighbourhood_number(level: AreaLevel, cell: &str) -> Result<u32, String> {
-    let word = level.word().to_ascii_uppercase();
-    let text = tidy(cell).to_ascii_uppercase();
-    if text.is_empty() {
-        return Err(format!("the number of the {word} is empty"));
-    }
-    let rest = text.strip_prefix(word.as_str()).unwrap_or(&text);
-    let rest = rest.trim_start_matches([' ', '.', ':', '_', '-']);
-    match whole(rest).filter(|n| (1..=999).contains(n)) {
-        Some(number) => Ok(number),
-        None if rest.contains([',', ';', '/', '&', '+']) => {
-            Err(format!("{} names several {word}; write one row for each", quote(cell)))
-        }
-        None => Err(format!("{} is no number of an {word}, 1 to 999", quote(cell))),
-    }
 }
 
 fn numbered_name(code: &AreaCode) -> String {

@@ -18,9 +18,18 @@ pub(super) fn filled(cell: &str) -> Option<&str> {
     (!empty).then_some(cell)
 }
 
-/// A cell in a sentence: in quotes, in one line, cut after 40 characters.
+/// A cell in a sentence: in quotes, in one line, cut after 40 characters. Sixteen digits in a row may be a
+/// person's number (NIK) in a column that should not hold one; they are never repeated.
 pub(super) fn quote(cell: &str) -> String {
     let mut text = tidy(cell);
+    let mut digits = 0;
+    let longest = text.chars().fold(0, |longest: usize, c| {
+        digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
+        longest.max(digits)
+    });
+    if longest >= 16 {
+        return format!("(a number of {longest} digits)");
+    }
     if let Some((at, _)) = text.char_indices().nth(40) {
         text.truncate(at);
         text.push('…');
@@ -146,8 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn quoted_cells_are_short_and_in_one_line() {
+    fn quoted_cells_are_short_in_one_line_and_hold_no_nik() {
         assert_eq!(quote(" a\n b "), "\"a b\"");
         assert_eq!(quote(&"é".repeat(60)).chars().count(), 43);
+        assert_eq!(quote("NIK 9971012345678901"), "(a number of 16 digits)");
     }
 }

@@ -155,15 +155,44 @@ impl Mapping {
 }
 
 const CITY: &[&str] = &[
-    "city", "kab_name", "kab_kota", "nama_kota", "nama_kab", "nama_kabkota", "kabupaten_kota", "kota_kabupaten", "wadmkk",
-    "wilayah", "kota", "kabupaten", "regency", "is_in:city",
+    "city",
+    "kab_name",
+    "kab_kota",
+    "nama_kota",
+    "nama_kab",
+    "nama_kabkota",
+    "kabupaten_kota",
+    "kota_kabupaten",
+    "wadmkk",
+    "wilayah",
+    "kota",
+    "kabupaten",
+    "regency",
+    "is_in:city",
 ];
 const DISTRICT: &[&str] = &[
-    "district", "kec_name", "kecamatan", "nama_kecamatan", "nama_kec", "wadmkc", "is_in:municipality", "subdistricts",
+    "district",
+    "kec_name",
+    "kecamatan",
+    "nama_kecamatan",
+    "nama_kec",
+    "wadmkc",
+    "is_in:municipality",
+    "subdistricts",
 ];
 const VILLAGE: &[&str] = &[
-    "village", "kel_name", "kelurahan", "nama_kelurahan", "nama_kel", "desa", "nama_desa", "desa_kelur", "desa_kelurahan",
-    "wadmkd", "is_in:village", "villages",
+    "village",
+    "kel_name",
+    "kelurahan",
+    "nama_kelurahan",
+    "nama_kel",
+    "desa",
+    "nama_desa",
+    "desa_kelur",
+    "desa_kelurahan",
+    "wadmkd",
+    "is_in:village",
+    "villages",
 ];
 const PROVINCE: &[&str] = &["province", "provinsi", "nama_provinsi", "nama_prop", "wadmpr", "prov_name"];
 const BPS: &[&str] = &["bps", "bps_code", "kode_bps", "kdebps", "kode_bps_2020"];
@@ -319,7 +348,9 @@ pub(super) fn map(
     match detect(&columns, level, codes, given) {
         Ok(Some(mapping)) => Ok(mapping),
         Ok(None) => Err(unknown_layout(file, header, level, given)),
-        Err(twice) => Err(file.refuse(format!("the column {twice} is there twice; rename one, or name another with --map"))),
+        Err(twice) => {
+            Err(file.refuse(format!("the column {twice} is there twice; rename one, or name another with --map")))
+        }
     }
 }
 
@@ -330,7 +361,8 @@ pub(super) fn unknown_layout(
     level: Option<AreaLevel>,
     given: &ColumnMap,
 ) -> ImportError {
-    let missing: Vec<&String> = given.0.values().filter(|c| *c != "-" && !seen.iter().any(|s| is_column(s, c))).collect();
+    let missing: Vec<&String> =
+        given.0.values().filter(|c| *c != "-" && !seen.iter().any(|s| is_column(s, c))).collect();
     let seen = listed(seen);
     if let Some(column) = missing.first() {
         return file.refuse(format!("has no column {column:?} as --map says; the columns seen are {seen}"));
@@ -388,7 +420,11 @@ mod tests {
             AreaLevel::Rw,
             &[("city", "WADMKK"), ("district", "WADMKC"), ("village", "WADMKD"), ("rw", "namaobj")],
         );
-        is_mapped("kode_kel,no_rw,lat,lng", AreaLevel::Rw, &[("code", "kode_kel"), ("rw", "no_rw"), ("lat", "lat"), ("lon", "lng")]);
+        is_mapped(
+            "kode_kel,no_rw,lat,lng",
+            AreaLevel::Rw,
+            &[("code", "kode_kel"), ("rw", "no_rw"), ("lat", "lat"), ("lon", "lng")],
+        );
     }
 
     #[test]

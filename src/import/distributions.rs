@@ -55,7 +55,8 @@ pub fn plan_distributions(
             let key = (organization, area_code, item_key, quantity, period);
             if let Some(first) = alike.get(&key) {
                 let first = account.call(*first);
-                account.note(spot, format!("equal to {first} but for its external_id; is it there twice? Both are taken"));
+                account
+                    .note(spot, format!("equal to {first} but for its external_id; is it there twice? Both are taken"));
             } else {
                 alike.insert(key, spot);
             }

@@ -38,7 +38,7 @@ impl Feature<'_> {
     }
 }
 
-/// The features in their order, and the properties' names in the order of their first appearance.
+/// The features in their order, and the names of all their properties, each once.
 pub(super) fn read(file: &SourceFile) -> Result<(Vec<Feature<'_>>, Vec<String>), ImportError> {
     let collection: Collection = serde_json::from_str(file.text()?).map_err(|e| {
         file.refuse(format!("is not well-formed GeoJSON: {e}; export it again, or mend that place in an editor"))
@@ -100,7 +100,8 @@ mod tests {
         assert!(refusal(r#"{"type":"FeatureCollection","features":[}"#).contains("line 1 column"));
         assert!(refusal(r#"{"type":"Topology"}"#).contains("the type \"Topology\""));
         assert!(refusal(r#"{"type":"FeatureCollection"}"#).contains("without features"));
-        let utm = r#"{"type":"FeatureCollection","crs":{"properties":{"name":"urn:ogc:def:crs:EPSG::32749"}},"features":[]}"#;
+        let utm =
+            r#"{"type":"FeatureCollection","crs":{"properties":{"name":"urn:ogc:def:crs:EPSG::32749"}},"features":[]}"#;
         assert!(refusal(utm).contains("EPSG::32749"));
         assert!(refusal(&("{\"type\":".to_owned() + &"[".repeat(100_000))).contains("not well-formed"));
     }

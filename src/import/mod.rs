@@ -14,6 +14,7 @@ mod cells;
 pub mod columns;
 pub mod distributions;
 mod features;
+mod identity;
 pub mod names;
 pub mod needs;
 pub mod programs;

@@ -5,11 +5,11 @@
 //! Kabupaten is not the Kota of the same name. Everything else that differs is another name, unless
 //! the alias table holds it for that area. Nothing is compared by likeness.
 
+use super::ImportError;
 use super::cells::{filled, quote};
 use super::reference::{KnownArea, Reference};
 use super::source::SourceFile;
 use super::table::Sheet;
-use super::ImportError;
 use crate::domain::area::{AreaCode, AreaLevel};
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,7 +33,8 @@ struct Key {
 
 /// Words in front of a name that say only what it is. `KAB.ADM.` and `KAB ADM` are the same words.
 fn key(level: AreaLevel, name: &str) -> Key {
-    let words: Vec<String> = name.split(|c: char| !c.is_alphanumeric()).map(letters).filter(|w| !w.is_empty()).collect();
+    let words: Vec<String> =
+        name.split(|c: char| !c.is_alphanumeric()).map(letters).filter(|w| !w.is_empty()).collect();
     let kind_of = |word: &str| match word {
         "kota" | "kotamadya" => Some(Kind::Kota),
         "kabupaten" | "kab" => Some(Kind::Kabupaten),
@@ -42,7 +43,8 @@ fn key(level: AreaLevel, name: &str) -> Key {
     let is_front = |at: usize, word: &str| match level {
         AreaLevel::Province => matches!(word, "provinsi" | "prov" | "propinsi"),
         AreaLevel::City => {
-            (at == 0 && kind_of(word).is_some()) || (at == 1 && matches!(word, "administrasi" | "adm" | "administratif"))
+            (at == 0 && kind_of(word).is_some())
+                || (at == 1 && matches!(word, "administrasi" | "adm" | "administratif"))
         }
         AreaLevel::District => at == 0 && matches!(word, "kecamatan" | "kec"),
         _ => at == 0 && matches!(word, "kelurahan" | "kel" | "desa"),
@@ -51,7 +53,8 @@ fn key(level: AreaLevel, name: &str) -> Key {
     // A name that is nothing but such a word is that word: there is a village called Kelurahan.
     let front = if front == words.len() { 0 } else { front };
     let kind = if level == AreaLevel::City && front > 0 { kind_of(&words[0]) } else { None };
-    let full = |word: &str| if level == AreaLevel::City && word == "kep" { "kepulauan".into() } else { word.to_owned() };
+    let full =
+        |word: &str| if level == AreaLevel::City && word == "kep" { "kepulauan".into() } else { word.to_owned() };
     Key { kind, letters: words[front..].iter().map(|w| full(w)).collect() }
 }
 
@@ -86,7 +89,8 @@ impl Aliases {
     pub fn add(&mut self, file: &SourceFile) -> Result<(), ImportError> {
         let mut added = Vec::new();
         Sheet::open(file, &["code", "alias"], &[])?.each(|row| {
-            let code: AreaCode = row.get("code").parse().map_err(|e| format!("code {}: {e}", quote(row.get("code"))))?;
+            let code: AreaCode =
+                row.get("code").parse().map_err(|e| format!("code {}: {e}", quote(row.get("code"))))?;
             let alias = filled(row.get("alias")).ok_or("alias is empty")?;
             let letters = key(code.level(), alias).letters;
             added.push((code, letters));
@@ -186,7 +190,10 @@ impl<'a> NameIndex<'a> {
                 [] => {}
                 [first, second, ..] => {
                     let (a, b) = (&first.code, &second.code);
-                    return Err(format!("{word} {} may be {a} or {b}; give its code, or more of its parents", quote(own)));
+                    return Err(format!(
+                        "{word} {} may be {a} or {b}; give its code, or more of its parents",
+                        quote(own)
+                    ));
                 }
             }
         }
@@ -269,7 +276,9 @@ mod tests {
 
     #[test]
     fn case_blanks_stops_and_words_for_the_kind_do_not_matter() {
-        for village in ["GUNUNG SAHARI UTARA", "KELURAHAN GUNUNGSAHARI UTARA.", "gunung_sahari_utara", "Kel.Gunung Sahari Utara"] {
+        for village in
+            ["GUNUNG SAHARI UTARA", "KELURAHAN GUNUNGSAHARI UTARA.", "gunung_sahari_utara", "Kel.Gunung Sahari Utara"]
+        {
             let found = find("KOTA ADM. JAKARTA PUSAT", "KEC. SAWAHBESAR", village).expect(village);
             assert_eq!((found.code.as_str(), found.by_alias, found.despite), ("31.71.02.1004", false, None));
         }

@@ -290,7 +290,10 @@ mod tests {
         let rows = GOOD.to_owned() + GOOD + "31.71.01.1001,UMKM,MODAL,5000000000,1,2020-11-01,2020-11-30,,,\n";
         let (plan, report) = plan(&rows, &reference());
         assert_eq!((plan.needs.len(), report.accepted), (2, 2));
-        assert_eq!((report.rejected[0].row, report.rejected[0].reason.as_str()), (3, "external_id \"A-1\" is in row 2 already"));
+        assert_eq!(
+            (report.rejected[0].row, report.rejected[0].reason.as_str()),
+            (3, "external_id \"A-1\" is in row 2 already")
+        );
         assert_eq!(plan.needs[1].external_id, None);
     }
 

@@ -37,9 +37,8 @@ pub struct ProgramPlan {
     pub items: Vec<PlannedItem>,
 }
 
-const COLUMNS: &[&str] = &[
-    "program_key", "program_name_id", "program_name_en", "item_key", "item_name_id", "item_name_en", "unit", "kind",
-];
+const COLUMNS: &[&str] =
+    &["program_key", "program_name_id", "program_name_en", "item_key", "item_name_id", "item_name_en", "unit", "kind"];
 
 /// Plans an import of programs and items. Programs that the files do not name stay as they are.
 pub fn plan_programs(files: &[SourceFile], reference: &Reference) -> Result<(ProgramPlan, Report), ImportError> {
@@ -50,14 +49,18 @@ pub fn plan_programs(files: &[SourceFile], reference: &Reference) -> Result<(Pro
         let sheet = Sheet::open(file, COLUMNS, &[])?;
         sheet.each_counted(&mut account, |account, spot, row| {
             let (program, item) = read(row, spot, reference)?;
-            if let Some((first, at)) = programs.get(&program.key) {
-                if (&first.name_id, &first.name_en) != (&program.name_id, &program.name_en) {
-                    let (key, at) = (&program.key, account.call(*at));
-                    return Err(format!("program {key} has other names in {at}; give it the same names in every row"));
-                }
+            if let Some((first, at)) = programs.get(&program.key)
+                && (&first.name_id, &first.name_en) != (&program.name_id, &program.name_en)
+            {
+                let (key, at) = (&program.key, account.call(*at));
+                return Err(format!("program {key} has other names in {at}; give it the same names in every row"));
             }
             if let Some((_, at)) = items.get(&item.key) {
-                return Err(format!("item {} is in {} already; item keys are unique over all programs", item.key, account.call(*at)));
+                return Err(format!(
+                    "item {} is in {} already; item keys are unique over all programs",
+                    item.key,
+                    account.call(*at)
+                ));
             }
             let same = program.change == Change::Same && item.change == Change::Same;
             account.report.unchanged += u64::from(same);
@@ -103,7 +106,10 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<(PlannedPro
     }
     if let Some(known) = reference.item(&item.key) {
         if known.program_key != item.program_key {
-            return Err(format!("item {} belongs to program {}; give this one another key", item.key, known.program_key));
+            return Err(format!(
+                "item {} belongs to program {}; give this one another key",
+                item.key, known.program_key
+            ));
         }
         if known.unit != item.unit {
             return Err(format!(
@@ -141,11 +147,8 @@ mod tests {
     }
 
     fn standing(plan: &ProgramPlan) -> Reference {
-        let programs = plan.programs.iter().cloned().map(|p| KnownProgram {
-            key: p.key,
-            name_id: p.name_id,
-            name_en: p.name_en,
-        });
+        let programs =
+            plan.programs.iter().cloned().map(|p| KnownProgram { key: p.key, name_id: p.name_id, name_en: p.name_en });
         let items = plan.items.iter().cloned().map(|i| KnownItem {
             program_key: i.program_key,
             key: i.key,
@@ -165,8 +168,22 @@ mod tests {
         assert_eq!((first.programs.len(), first.items.len(), first.items[0].change), (1, 2, Change::New));
         let (again, report) = plan(rows, &standing(&first));
         assert_eq!((report.accepted, report.unchanged, again.programs[0].change), (2, 2, Change::Same));
-        let (renamed, report) = plan(&rows.replace("Rice", "Rice, white").replace(",kg", "\",kg").replace("Beras,Rice", "Beras,\"Rice"), &standing(&first));
+        let (renamed, report) = plan(
+            &rows.replace("Rice", "Rice, white").replace(",kg", "\",kg").replace("Beras,Rice", "Beras,\"Rice"),
+            &standing(&first),
+        );
         assert_eq!((report.unchanged, renamed.items[0].change), (1, Change::Changed));
+    }
+
+    #[test]
+    fn the_programs_that_come_with_the_program_are_taken_in_full() {
+        let seed = file("programs.csv", include_str!("../../seed/programs.csv"));
+        let (plan, report) = plan_programs(&[seed], &Reference::default()).expect("a header");
+        assert_eq!(report.rejected, []);
+        assert!(plan.programs.iter().any(|p| p.key == "PANGAN") && plan.items.len() as u64 == report.read);
+        let rules = file("rules.json", include_str!("../../seed/rules.json"));
+        let rules = crate::import::read_rules(&rules, &standing(&plan)).expect("rules over these programs");
+        assert!(!rules.is_empty());
     }
 
     #[test]

@@ -56,7 +56,9 @@ pub fn read_rules(file: &SourceFile, reference: &Reference) -> Result<Vec<Planne
     let written: Vec<Written> = serde_json::from_str(file.text()?)
         .map_err(|e| file.refuse(format!("is not a JSON list of overlap rules: {e}")))?;
     let numbered = written.into_iter().enumerate();
-    numbered.map(|(at, rule)| check(rule, reference).map_err(|e| file.refuse(format!("rule {}: {e}", at + 1)))).collect()
+    numbered
+        .map(|(at, rule)| check(rule, reference).map_err(|e| file.refuse(format!("rule {}: {e}", at + 1))))
+        .collect()
 }
 
 fn check(rule: Written, reference: &Reference) -> Result<PlannedRule, String> {
@@ -121,7 +123,10 @@ mod tests {
     #[test]
     fn a_rule_is_read_with_its_keys_in_order_and_its_dates() {
         let rules = read_rules(&file("r.json", GOOD), &with_items()).expect("a good rule");
-        assert_eq!((rules[0].kind, rules[0].programs.join(" "), rules[0].valid_until), (RuleKind::Exclusive, "PANGAN UMKM".into(), None));
+        assert_eq!(
+            (rules[0].kind, rules[0].programs.join(" "), rules[0].valid_until),
+            (RuleKind::Exclusive, "PANGAN UMKM".into(), None)
+        );
         assert!(rules[0].items.is_empty());
     }
 
@@ -139,10 +144,12 @@ mod tests {
             ("null", "\"2020-05-31\"", "lies before"),
             ("owner", "owned_by", "not a JSON list"),
         ] {
-            let refusal = read_rules(&file("r.json", &GOOD.replace(from, to)), &with_items()).expect_err(to).to_string();
+            let refusal =
+                read_rules(&file("r.json", &GOOD.replace(from, to)), &with_items()).expect_err(to).to_string();
             assert!(refusal.contains(part), "{to}: {refusal}");
         }
-        let refusal = read_rules(&file("r.json", &GOOD.replace("2020-06-01", "x")), &with_items()).expect_err("x").to_string();
+        let refusal =
+            read_rules(&file("r.json", &GOOD.replace("2020-06-01", "x")), &with_items()).expect_err("x").to_string();
         assert!(refusal.starts_with("r.json: rule 1:"), "{refusal}");
     }
 }

@@ -42,7 +42,8 @@ pub fn file(name: &str, text: &str) -> SourceFile {
 
 /// A real file of the shared set, which lies outside the repository.
 pub fn shared(path: &str) -> SourceFile {
-    let root = std::env::var_os("SALUR_SHARED").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let root = std::env::var_os("SALUR_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     SourceFile::read(&root.join("data").join(path)).expect("the shared data lie in SALUR_SHARED")
 }
 

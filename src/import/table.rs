@@ -68,12 +68,18 @@ impl<'a> Table<'a> {
             .skip(self.header_index + 1)
             .filter(|(_, record)| record.iter().any(|c| !c.trim().is_empty()))
             .map(move |(line, record)| {
-                let filled = record.iter().enumerate().filter(|(_, c)| !c.trim().is_empty()).last().map_or(0, |(at, _)| at + 1);
+                let filled =
+                    record.iter().enumerate().filter(|(_, c)| !c.trim().is_empty()).last().map_or(0, |(at, _)| at + 1);
                 if record.len() >= width && filled <= width {
                     return (line, Ok(record));
                 }
                 let cells = record.len();
-                (line, Err(format!("the row has {cells} cells and the header {width}; is a quote or a delimiter missing?")))
+                (
+                    line,
+                    Err(format!(
+                        "the row has {cells} cells and the header {width}; is a quote or a delimiter missing?"
+                    )),
+                )
             })
     }
 
@@ -93,11 +99,8 @@ impl<'a> Table<'a> {
 
 /// All rows with the line each starts on.
 fn records(text: &str, delimiter: char) -> impl Iterator<Item = (u64, StringRecord)> {
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter as u8)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter as u8).from_reader(text.as_bytes());
     let bytes = text.as_bytes();
     let (mut line, mut counted) = (1_u64, 0_usize);
     std::iter::from_fn(move || {
@@ -164,12 +167,14 @@ impl<'a> Sheet<'a> {
         let table = Table::find(file.text()?, |cells| {
             let found = required.iter().filter(|name| has(cells, name)).count();
             // Two columns of ours make a header, though perhaps one that lacks others.
-            (found >= 2.min(required.len()))
-                .then(|| found + optional.iter().filter(|name| has(cells, name)).count())
+            (found >= 2.min(required.len())).then(|| found + optional.iter().filter(|name| has(cells, name)).count())
         })
         .map_err(|seen| {
             let required = required.join(",");
-            file.refuse(format!("no header with the columns {required} is found; the columns seen are {}", listed(&seen)))
+            file.refuse(format!(
+                "no header with the columns {required} is found; the columns seen are {}",
+                listed(&seen)
+            ))
         })?;
         let mut columns = Vec::new();
         for name in required.iter().chain(optional) {

@@ -446,6 +446,7 @@ pub struct ReleaseClaim {
     pub author: Author,
     pub id: ClaimId,
     pub access: ClaimAccess,
+    pub reason: Option<String>,
 }
 
 impl Command for ReleaseClaim {
@@ -453,7 +454,12 @@ impl Command for ReleaseClaim {
 
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let book = move_claim(tx, self.author, self.id, self.access, "claim.release", LineEvent::Release).await?;
-        book.close(tx).await
+        book.close(tx).await?;
+        if let Some(reason) = &self.reason {
+            let sql = "UPDATE claim SET release_reason = COALESCE(release_reason, $2) WHERE id = $1";
+            tx.run(sql, [self.id.0.into(), reason.as_str().into()]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,228 @@
+//! Offers and claims.
+
+use super::access::{Operation, authorize};
+use super::{Code, Service, ServiceError, keyed, optional_words};
+use crate::domain::actor::Actor;
+use crate::domain::calendar::Day;
+use crate::domain::claim::{Claim, Offer};
+use crate::domain::ids::{ClaimId, ItemId, NeedId, OfferId, OrganizationId};
+use crate::domain::place::LonLat;
+use crate::domain::quantity::Quantity;
+use crate::domain::rules::OnConflict;
+use crate::store::{
+    ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, OpenClaim, ReleaseClaim, RenewClaim, Scope,
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Lines of one claim at most.
+pub const MAX_LINES: usize = 500;
+
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    pub key: String,
+    pub lines: Vec<(NeedId, Quantity)>,
+    pub on_conflict: OnConflict,
+    pub offer: Option<OfferId>,
+    pub executor: Option<OrganizationId>,
+    pub hold_seconds: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OfferRequest {
+    pub key: String,
+    pub item: String,
+    pub quantity: Quantity,
+    pub available_from: Option<Day>,
+    pub available_until: Option<Day>,
+    pub origin: Option<LonLat>,
+}
+
+impl Service {
+    pub async fn create_offer(&self, actor: &Actor, request: OfferRequest) -> Result<OfferId, ServiceError> {
+        let user = authorize(actor, Operation::CreateOffer)?;
+        let organization = self.acting_organization(actor).await?;
+        let item = self.item_by_key(&request.item)?;
+        if request.quantity.is_zero() {
+            return Err(ServiceError::bad("quantity", "must be at least 1"));
+        }
+        if let (Some(from), Some(until)) = (request.available_from, request.available_until)
+            && from > until
+        {
+            return Err(ServiceError::bad("availableUntil", "lies before availableFrom"));
+        }
+        let normalised = json!({
+            "item": item.0, "quantity": request.quantity.get(),
+            "from": request.available_from.map(|d| d.to_string()),
+            "until": request.available_until.map(|d| d.to_string()),
+            "origin": request.origin.map(|o| [o.lon(), o.lat()]),
+        });
+        let keyed = keyed(Scope::Organization(organization), "createOffer", request.key, &normalised)?;
+        let command = CreateOffer {
+            author: Some(user.id),
+            keyed,
+            organization,
+            item,
+            quantity: request.quantity,
+            available_from: request.available_from,
+            available_until: request.available_until,
+            origin: request.origin,
+        };
+        Ok(self.store().execute(command).await?)
+    }
+
+    pub(super) fn item_by_key(&self, key: &str) -> Result<ItemId, ServiceError> {
+        let ground = self.atlas().ground();
+        ground.item_by_key(key).map(|i| i.id).ok_or_else(|| ServiceError::bad("item", "there is no item of this key"))
+    }
+
+    /// Holds quantities of needs for the caller's organisation. A refusal is an answer, not an error.
+    pub async fn claim_needs(&self, actor: &Actor, request: ClaimRequest) -> Result<ClaimOutcome, ServiceError> {
+        let user = authorize(actor, Operation::ClaimNeeds)?;
+        let organization = self.acting_organization(actor).await?;
+        let lines = merged(&request.lines)?;
+        let normalised = json!({
+            "lines": lines.iter().map(|(need, quantity)| [need.0, quantity.get()]).collect::<Vec<_>>(),
+            "takeFree": request.on_conflict == OnConflict::TakeFree,
+            "offer": request.offer.map(|o| o.0), "executor": request.executor.map(|e| e.0),
+            "hold": request.hold_seconds,
+        });
+        let keyed = keyed(Scope::Organization(organization), "claimNeeds", request.key, &normalised)?;
+        let command = OpenClaim {
+            author: Some(user.id),
+            keyed,
+            organization,
+            executor: request.executor,
+            offer: request.offer,
+            lines,
+            on_conflict: request.on_conflict,
+            hold_seconds: request.hold_seconds,
+        };
+        Ok(self.store().execute(command).await?)
+    }
+
+    pub async fn confirm_claim(&self, actor: &Actor, id: ClaimId) -> Result<Claim, ServiceError> {
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(ConfirmClaim { author, id, access }).await?;
+        self.claim_after(id).await
+    }
+
+    pub async fn renew_claim(
+        &self,
+        actor: &Actor,
+        id: ClaimId,
+        hold_seconds: Option<i64>,
+    ) -> Result<Claim, ServiceError> {
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(RenewClaim { author, id, access, hold_seconds }).await?;
+        self.claim_after(id).await
+    }
+
+    pub async fn release_claim(
+        &self,
+        actor: &Actor,
+        id: ClaimId,
+        reason: Option<&str>,
+    ) -> Result<Claim, ServiceError> {
+        let reason = optional_words("reason", reason)?;
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(ReleaseClaim { author, id, access, reason }).await?;
+        self.claim_after(id).await
+    }
+
+    pub(super) async fn claim_access(
+        &self,
+        actor: &Actor,
+    ) -> Result<(crate::store::Author, ClaimAccess), ServiceError> {
+        let user = authorize(actor, Operation::MoveClaim)?;
+        let organization = self.acting_organization(actor).await?;
+        Ok((Some(user.id), ClaimAccess { organization: Some(organization) }))
+    }
+
+    async fn claim_after(&self, id: ClaimId) -> Result<Claim, ServiceError> {
+        self.store().claims(&[id]).await?.pop().ok_or_else(|| ServiceError::fault("a changed claim is gone"))
+    }
+
+    /// The claims among `ids` that the caller may see: those of their organisation, made or carried
+    /// out; for an officer those that bring something to their area; all for auditors and admins.
+    pub async fn visible_claims(&self, actor: &Actor, ids: &[ClaimId]) -> Result<Vec<Claim>, ServiceError> {
+        if actor.user().is_none() {
+            return Ok(Vec::new());
+        }
+        let claims = self.store().claims(ids).await?;
+        let mut visible = Vec::with_capacity(claims.len());
+        for claim in claims {
+            if self.may_see_claim(actor, &claim).await? {
+                visible.push(claim);
+            }
+        }
+        Ok(visible)
+    }
+
+    async fn may_see_claim(&self, actor: &Actor, claim: &Claim) -> Result<bool, ServiceError> {
+        let own = actor.organization().is_some_and(|o| o == claim.organization || o == claim.executor);
+        if actor.reads_all() || own {
+            return Ok(true);
+        }
+        let Some(area) = actor.officer_area() else { return Ok(false) };
+        Ok(self.store().areas_of_claim(claim.id).await?.iter().any(|code| area.covers(code)))
+    }
+
+    /// The caller's organisation's claims, newest first; one more than `first` tells of a next page.
+    pub async fn own_claims(
+        &self,
+        actor: &Actor,
+        first: usize,
+        after: Option<ClaimId>,
+    ) -> Result<Vec<Claim>, ServiceError> {
+        authorize(actor, Operation::ReadOwnWork)?;
+        let organization = own_organization(actor)?;
+        let ids = self.store().claims_of(organization, after, first as i64).await?;
+        let mut claims = self.store().claims(&ids).await?;
+        claims.sort_by(|a, b| b.id.cmp(&a.id));
+        Ok(claims)
+    }
+
+    /// The offers among `ids` that the caller may see.
+    pub async fn visible_offers(&self, actor: &Actor, ids: &[OfferId]) -> Result<Vec<Offer>, ServiceError> {
+        let own = actor.organization();
+        let offers = self.store().offers(ids).await?;
+        Ok(offers.into_iter().filter(|o| actor.reads_all() || own == Some(o.organization)).collect())
+    }
+
+    pub async fn own_offers(
+        &self,
+        actor: &Actor,
+        first: usize,
+        after: Option<OfferId>,
+    ) -> Result<Vec<Offer>, ServiceError> {
+        authorize(actor, Operation::ReadOwnWork)?;
+        let organization = own_organization(actor)?;
+        let ids = self.store().offers_of(organization, after, first as i64).await?;
+        let mut offers = self.store().offers(&ids).await?;
+        offers.sort_by(|a, b| b.id.cmp(&a.id));
+        Ok(offers)
+    }
+}
+
+fn own_organization(actor: &Actor) -> Result<OrganizationId, ServiceError> {
+    actor.organization().ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))
+}
+
+/// Lines on one need added up, ascending by need. An empty list is an error, not everything.
+fn merged(lines: &[(NeedId, Quantity)]) -> Result<Vec<(NeedId, Quantity)>, ServiceError> {
+    if lines.is_empty() || lines.len() > MAX_LINES {
+        return Err(ServiceError::bad("lines", format!("must hold 1 to {MAX_LINES} lines, not {}", lines.len())));
+    }
+    let mut sums: BTreeMap<NeedId, Quantity> = BTreeMap::new();
+    for (need, quantity) in lines {
+        if quantity.is_zero() {
+            return Err(ServiceError::bad("lines", format!("the quantity for {need} must be at least 1")));
+        }
+        let sum = sums.entry(*need).or_default();
+        *sum = sum
+            .checked_add(*quantity)
+            .ok_or_else(|| ServiceError::bad("lines", format!("the quantities for {need} add up to too much")))?;
+    }
+    Ok(sums.into_iter().collect())
+}

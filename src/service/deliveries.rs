@@ -1,0 +1,165 @@
+//! Deliveries: planned and carried out by the giver's side, answered for by the area's.
+
+use super::access::{Operation, authorize};
+use super::{Code, Service, ServiceError, keyed, officer_scope, optional_words, words};
+use crate::domain::actor::Actor;
+use crate::domain::calendar::Day;
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{ClaimId, ClaimLineId, DeliveryId};
+use crate::domain::quantity::Quantity;
+use crate::store::{
+    AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery, Scope,
+};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone)]
+pub struct ScheduleRequest {
+    pub key: String,
+    pub claim: ClaimId,
+    pub lines: Vec<(ClaimLineId, Quantity)>,
+    pub scheduled_for: Option<Day>,
+}
+
+impl Service {
+    pub async fn schedule_delivery(
+        &self,
+        actor: &Actor,
+        request: ScheduleRequest,
+    ) -> Result<DeliveryId, ServiceError> {
+        authorize(actor, Operation::MoveDelivery)?;
+        let (author, access) = self.claim_access(actor).await?;
+        if request.lines.is_empty() || request.lines.len() > super::claims::MAX_LINES {
+            return Err(ServiceError::bad("lines", "must hold 1 to 500 lines"));
+        }
+        let mut lines: BTreeMap<ClaimLineId, Quantity> = BTreeMap::new();
+        for (line, quantity) in &request.lines {
+            if quantity.is_zero() {
+                return Err(ServiceError::bad("lines", format!("the quantity for {line} must be at least 1")));
+            }
+            if lines.insert(*line, *quantity).is_some() {
+                return Err(ServiceError::bad("lines", format!("{line} is named twice")));
+            }
+        }
+        let lines: Vec<(ClaimLineId, Quantity)> = lines.into_iter().collect();
+        let normalised = json!({
+            "claim": request.claim.0,
+            "lines": lines.iter().map(|(line, quantity)| [line.0, quantity.get()]).collect::<Vec<_>>(),
+            "for": request.scheduled_for.map(|d| d.to_string()),
+        });
+        let organization =
+            access.organization.ok_or_else(|| ServiceError::new(Code::Forbidden, "no organisation acts here"))?;
+        let keyed = keyed(Scope::Organization(organization), "scheduleDelivery", request.key, &normalised)?;
+        let scheduled_for = request.scheduled_for;
+        let command = ScheduleDelivery { author, keyed, claim: request.claim, access, lines, scheduled_for };
+        Ok(self.store().execute(command).await?)
+    }
+
+    pub async fn dispatch_delivery(&self, actor: &Actor, id: DeliveryId) -> Result<Delivery, ServiceError> {
+        authorize(actor, Operation::MoveDelivery)?;
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(DispatchDelivery { author, id, access }).await?;
+        self.delivery_after(id).await
+    }
+
+    pub async fn record_delivery(
+        &self,
+        actor: &Actor,
+        id: DeliveryId,
+        note: Option<&str>,
+    ) -> Result<Delivery, ServiceError> {
+        authorize(actor, Operation::MoveDelivery)?;
+        let note = optional_words("note", note)?;
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(RecordDelivery { author, id, access, note }).await?;
+        self.delivery_after(id).await
+    }
+
+    pub async fn cancel_delivery(
+        &self,
+        actor: &Actor,
+        id: DeliveryId,
+        reason: &str,
+    ) -> Result<Delivery, ServiceError> {
+        authorize(actor, Operation::MoveDelivery)?;
+        let reason = words("reason", reason)?;
+        let (author, access) = self.claim_access(actor).await?;
+        self.store().execute(CancelDelivery { author, id, access, reason }).await?;
+        self.delivery_after(id).await
+    }
+
+    /// Answers for lines in the caller's area. Nobody answers for what their own organisation brought.
+    pub async fn acknowledge_delivery(
+        &self,
+        actor: &Actor,
+        id: DeliveryId,
+        answers: Vec<Answer>,
+    ) -> Result<Delivery, ServiceError> {
+        let user = authorize(actor, Operation::AcknowledgeDelivery)?;
+        let area = officer_scope(actor)?;
+        if answers.is_empty() || answers.len() > super::claims::MAX_LINES {
+            return Err(ServiceError::bad("lines", "must hold 1 to 500 lines"));
+        }
+        let distinct: BTreeSet<ClaimLineId> = answers.iter().map(|a| a.line).collect();
+        if distinct.len() != answers.len() {
+            return Err(ServiceError::bad("lines", "a line is named twice"));
+        }
+        for answer in &answers {
+            optional_words("lines.note", answer.note.as_deref())?;
+        }
+        let before = self.store().deliveries(&[id]).await?.pop();
+        let before = before.ok_or_else(|| ServiceError::not_found("delivery"))?;
+        let parties = self.store().parties_of_claim(before.claim).await?;
+        if parties.is_some_and(|(giver, executor)| user.organization.is_some_and(|o| o == giver || o == executor)) {
+            return Err(ServiceError::new(Code::Forbidden, "nobody acknowledges what their own organisation brought"));
+        }
+        self.store().execute(AcknowledgeDelivery { author: Some(user.id), id, area, answers }).await?;
+        self.delivery_after(id).await
+    }
+
+    async fn delivery_after(&self, id: DeliveryId) -> Result<Delivery, ServiceError> {
+        self.store().deliveries(&[id]).await?.pop().ok_or_else(|| ServiceError::fault("a changed delivery is gone"))
+    }
+
+    /// The delivery, where the caller may see it: a side of its claim, an officer whose area it
+    /// serves, an auditor, an admin.
+    pub async fn visible_delivery(&self, actor: &Actor, id: DeliveryId) -> Result<Option<Delivery>, ServiceError> {
+        if actor.user().is_none() {
+            return Ok(None);
+        }
+        let Some(delivery) = self.store().deliveries(&[id]).await?.pop() else { return Ok(None) };
+        let parties = self.store().parties_of_claim(delivery.claim).await?;
+        let own = actor.organization().zip(parties).is_some_and(|(o, (giver, executor))| o == giver || o == executor);
+        if actor.reads_all() || own {
+            return Ok(Some(delivery));
+        }
+        let Some(area) = actor.officer_area() else { return Ok(None) };
+        let served = self.store().areas_of_delivery(id).await?;
+        Ok(served.iter().any(|code| area.covers(code)).then_some(delivery))
+    }
+
+    /// Deliveries of a claim that the caller has been shown.
+    pub async fn deliveries_of_claim(&self, claim: ClaimId) -> Result<Vec<Delivery>, ServiceError> {
+        let ids = self.store().deliveries_of_claim(claim).await?;
+        let mut deliveries = self.store().deliveries(&ids).await?;
+        deliveries.sort_by_key(|d| d.id);
+        Ok(deliveries)
+    }
+
+    /// What is coming to the caller's area, or has come, newest first.
+    pub async fn deliveries_to_own_area(
+        &self,
+        actor: &Actor,
+        first: usize,
+        after: Option<DeliveryId>,
+    ) -> Result<Vec<Delivery>, ServiceError> {
+        authorize(actor, Operation::ReadAreaWork)?;
+        let area = actor
+            .officer_area()
+            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))?;
+        let ids = self.store().deliveries_to(area, after, first as i64).await?;
+        let mut deliveries = self.store().deliveries(&ids).await?;
+        deliveries.sort_by(|a, b| b.id.cmp(&a.id));
+        Ok(deliveries)
+    }
+}

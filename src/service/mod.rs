@@ -1,0 +1,144 @@
+//! Use cases: who may, one call to the store, then the answer. One file per noun.
+//!
+//! Nothing here decides about quantities (see `store::ledger` and `domain::rules`), and nothing
+//! here knows GraphQL or HTTP. Every use case takes an [`Actor`], and the actor comes from the
+//! caller's key, never from input.
+
+pub mod access;
+pub mod audit_log;
+pub mod claims;
+pub mod deliveries;
+pub mod demo;
+pub mod error;
+pub mod follow;
+pub mod imports;
+pub mod matches;
+pub mod needs;
+pub mod overlaps;
+pub mod people;
+
+pub use error::{Code, Retry, ServiceError};
+
+use crate::atlas::{Atlas, NeedChange, Sight};
+use crate::audit::signing::SigningKey;
+use crate::domain::actor::{Actor, Role};
+use crate::domain::ids::OrganizationId;
+use crate::domain::organization::OrganizationStatus;
+use crate::store::{Keyed, Scope, Store};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// What a batch of commits did to the needs, for open subscriptions.
+pub type Changes = Arc<Vec<NeedChange>>;
+
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    atlas: Atlas,
+    key: Arc<SigningKey>,
+    changes: broadcast::Sender<Changes>,
+    following: follow::Following,
+}
+
+/// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
+const CHANGES_KEPT: usize = 1_024;
+
+impl Service {
+    pub fn new(store: Store, key: Arc<SigningKey>) -> Self {
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let service = Service(Arc::new(Inner {
+            store,
+            atlas: Atlas::new(),
+            key,
+            changes,
+            following: follow::Following::default(),
+        }));
+        service.listen_to_commits();
+        service
+    }
+
+    pub fn atlas(&self) -> &Atlas {
+        &self.0.atlas
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Every change from now on, after it is committed.
+    pub fn changes(&self) -> broadcast::Receiver<Changes> {
+        self.0.changes.subscribe()
+    }
+
+    /// What of the needs a caller may see.
+    pub fn sight(&self, actor: &Actor) -> Sight {
+        if actor.reads_all() {
+            return Sight::All;
+        }
+        match actor.officer_area() {
+            Some(area) => Sight::Officer(area.clone()),
+            None => Sight::Public,
+        }
+    }
+
+    /// The caller's organisation, where it may act: verified, not suspended.
+    async fn acting_organization(&self, actor: &Actor) -> Result<OrganizationId, ServiceError> {
+        let id = actor
+            .organization()
+            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))?;
+        let organization = self.store().organizations(&[id]).await?.pop();
+        match organization.map(|o| o.status) {
+            Some(OrganizationStatus::Verified) => Ok(id),
+            Some(OrganizationStatus::Pending) => {
+                Err(ServiceError::new(Code::Forbidden, "your organisation has not been verified yet"))
+            }
+            Some(OrganizationStatus::Suspended) => {
+                Err(ServiceError::new(Code::Forbidden, "your organisation is suspended"))
+            }
+            None => Err(ServiceError::fault("a user's organisation is missing")),
+        }
+    }
+}
+
+/// A key as a client chose it: 1 to 200 characters.
+fn keyed(
+    scope: Scope,
+    operation: &'static str,
+    key: String,
+    normalised: &serde_json::Value,
+) -> Result<Keyed, ServiceError> {
+    if key.is_empty() || key.chars().count() > 200 {
+        return Err(ServiceError::bad("idempotencyKey", "must have 1 to 200 characters"));
+    }
+    Ok(Keyed::new(scope, operation, key, normalised))
+}
+
+/// Words that a person typed: not empty, at most 2,000 characters.
+fn words(field: &str, text: &str) -> Result<String, ServiceError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(ServiceError::bad(field, "must not be empty; say why"));
+    }
+    optional_words(field, Some(text)).map(Option::unwrap_or_default)
+}
+
+fn optional_words(field: &str, text: Option<&str>) -> Result<Option<String>, ServiceError> {
+    match text {
+        Some(text) if text.chars().count() > 2_000 => Err(ServiceError::bad(field, "has more than 2000 characters")),
+        other => Ok(other.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)),
+    }
+}
+
+/// An admin acts anywhere, an officer in their own area; `None` stands for anywhere.
+fn officer_scope(actor: &Actor) -> Result<Option<crate::domain::area::AreaCode>, ServiceError> {
+    if actor.has(Role::Admin) {
+        return Ok(None);
+    }
+    actor
+        .officer_area()
+        .cloned()
+        .map(Some)
+        .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))
+}
