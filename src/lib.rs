@@ -17,3 +17,9 @@ pub mod clock;
 pub mod random;
 
 pub mod store;
+pub mod atlas;
+pub mod import;
+pub mod service;
+
+pub mod graphql;
+pub mod http;

@@ -1,132 +1,172 @@
-//! The whole map in memory: SIGNATURES ONLY, the bodies follow. The paths `crate::atlas::X` stay as they are.
+//! The whole map in memory: areas with their shapes, needs with their counters, sums up the hierarchy.
 //!
-//! All types below are re-exported from `crate::atlas`; derives: Debug, Clone everywhere, Copy + PartialEq where plain.
+//! Read by every query and fed by every commit. It is a hint, quick and perhaps some milliseconds
+//! old; the database is the judge, and nothing is ever decided from here.
+//!
+//! - [`ground`]: areas and catalogue, immutable per edition.
+//! - [`board`]: needs, and the sums that are kept in step with them.
+//! - [`query`]: filters, orders, pages; [`cursor`]: how a page says where it ended.
+//!
+//! Every answer is of one state: the ground and the board are read together, and geometry is worked
+//! out before the board is looked at, so that no reader keeps a writer waiting while it measures.
 
-use crate::domain::area::{AreaCode, AreaLevel, PointSource};
-use crate::domain::calendar::Day;
-use crate::domain::ids::{AreaId, ItemId, NeedId, ProgramId};
-use crate::domain::need::{Need, NeedStatus, ServiceStatus, Severity};
-use crate::domain::place::{Bounds, LonLat};
-use crate::domain::program::{Item, Program};
-use crate::spatial::Shape;
-use std::sync::Arc;
+mod board;
+mod cursor;
+mod ground;
+mod query;
 
-#[derive(Debug, Clone, Default)]
-pub struct Contents { pub programs: Vec<Program>, pub items: Vec<Item>, pub areas: Vec<AreaRecord>, pub needs: Vec<Need>, pub edition: i64 }
+#[cfg(test)]
+mod tests;
+
+pub use board::{Applied, NeedChange, digest_of};
+pub use ground::{AreaRecord, AreaRef, BadContents, Contents, Ground};
+pub use query::{
+    Candidate, Compiled, Coverage, Filter, Near, NeedQuery, NeedView, Order, Page, QueryError, Row, Sight, Sums,
+};
+
+use crate::domain::area::AreaLevel;
+use crate::domain::ids::NeedId;
+use crate::domain::need::Need;
+use crate::domain::place::LonLat;
+use board::Board;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The map. Clones are cheap and show the same map.
 #[derive(Debug, Clone)]
-pub struct AreaRecord { pub id: AreaId, pub code: AreaCode, pub name: String, pub label: Option<String>, pub shape: Option<Shape>,
-    /// Its shape was made up.
-    pub generated: bool, pub point: Option<LonLat>, pub households: Option<i64>, pub poor_households: Option<i64> }
-/// thiserror enum: doubled area code/id/need/program/item, need on unknown area or item, item of unknown program.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("bad contents")]
-pub enum BadContents {}
+pub struct Atlas(Arc<RwLock<State>>);
 
-#[derive(Debug, Clone)]
-pub struct Atlas(Arc<()>);
+/// What belongs together: a board's slots are those of its ground.
+#[derive(Debug)]
+struct State {
+    ground: Arc<Ground>,
+    board: Board,
+    ready: bool,
+}
+
+impl Default for Atlas {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Atlas {
-    pub fn new() -> Self { unimplemented!() }
-    pub fn is_ready(&self) -> bool { unimplemented!() }
-    pub fn load(&self, contents: Contents) -> Result<(), BadContents> { unimplemented!() }
-    /// `skipped`: needs on unknown areas or items, not taken in: load anew.
-    pub fn apply(&self, needs: &[Need]) -> Applied { unimplemented!() }
-    pub fn digest(&self) -> [u8; 32] { unimplemented!() }
-    pub fn ground(&self) -> Arc<Ground> { unimplemented!() }
-    /// Whatever its status: ask `Sight::sees(&view)` before showing it.
-    pub fn need(&self, id: NeedId) -> Option<NeedView> { unimplemented!() }
-    pub fn needs_of_ids(&self, ids: &[NeedId]) -> Vec<Option<NeedView>> { unimplemented!() }
-    pub fn needs(&self, query: &NeedQuery) -> Result<Page, QueryError> { unimplemented!() }
-    pub fn coverage(&self, filter: &Filter) -> Result<Coverage, QueryError> { unimplemented!() }
-    pub fn area_coverage(&self, level: AreaLevel, filter: &Filter, most: usize) -> Result<Vec<(AreaRef, Coverage)>, QueryError> { unimplemented!() }
-    /// For subscriptions: keep it, call `renew_from(&atlas)` before use (cheap where the edition is the same), then `matches`.
-    pub fn compile(&self, filter: &Filter) -> Compiled { unimplemented!() }
-    pub fn matches(&self, filter: &Filter, need: &Need) -> bool { unimplemented!() }
-    pub fn candidates(&self, filter: &Filter, origin: Option<LonLat>) -> Result<Vec<Candidate>, QueryError> { unimplemented!() }
-}
+    /// An empty map, not ready.
+    pub fn new() -> Self {
+        let ground = Arc::new(Ground::empty());
+        let board = Board::empty(&ground);
+        Atlas(Arc::new(RwLock::new(State { ground, board, ready: false })))
+    }
 
-/// Stable SHA-256 over (id, version, required, reserved, delivered) by ascending id; the order given does not matter.
-pub fn digest_of(needs: &[Need]) -> [u8; 32] { unimplemented!() }
+    /// True from the first [`Atlas::load`] on.
+    pub fn is_ready(&self) -> bool {
+        self.read().ready
+    }
 
-#[derive(Debug)]
-pub struct Applied { pub changes: Vec<NeedChange>, pub skipped: usize }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NeedChange { pub before: Option<Need>, pub after: Need }
+    /// Replaces everything. The new map is built off to the side, while readers go on with the old one,
+    /// and swapped in as a whole. Contents are a state, as of when they were read: changes applied to
+    /// the old map since then are gone until they are applied again, as a follower of the feed does.
+    /// After an error the old map stands.
+    pub fn load(&self, contents: Contents) -> Result<(), BadContents> {
+        let (ground, needs) = Ground::build(contents)?;
+        let board = Board::build(&ground, needs)?;
+        let state = State { ground: Arc::new(ground), board, ready: true };
+        let old = std::mem::replace(&mut *self.write(), state);
+        // Freed here, after the lock is given back.
+        drop(old);
+        Ok(())
+    }
 
-#[derive(Debug)]
-pub struct Ground {}
-impl Ground {
-    pub fn edition(&self) -> i64 { unimplemented!() }
-    pub fn area(self: &Arc<Self>, code: &AreaCode) -> Option<AreaRef> { unimplemented!() }
-    pub fn area_by_id(self: &Arc<Self>, id: AreaId) -> Option<AreaRef> { unimplemented!() }
-    /// Of the level, ascending by code.
-    pub fn areas_of(self: &Arc<Self>, level: AreaLevel) -> impl Iterator<Item = AreaRef> { std::iter::empty() }
-    pub fn area_count(&self) -> usize { unimplemented!() }
-    /// Ascending by key.
-    pub fn programs(&self) -> &[Program] { unimplemented!() }
-    pub fn program(&self, id: ProgramId) -> Option<&Program> { unimplemented!() }
-    pub fn program_by_key(&self, key: &str) -> Option<&Program> { unimplemented!() }
-    /// Ascending by key.
-    pub fn items(&self) -> &[Item] { unimplemented!() }
-    pub fn items_of(&self, program: ProgramId) -> impl Iterator<Item = &Item> { [].iter() }
-    pub fn item(&self, id: ItemId) -> Option<&Item> { unimplemented!() }
-    pub fn item_by_key(&self, key: &str) -> Option<&Item> { unimplemented!() }
-}
+    /// Takes in needs as they stand after a commit: each only where its version is newer than the one
+    /// held, so that duplicates and re-orders are harmless. Unknown needs are put in; those on an area
+    /// or of an item that the map does not have are counted as skipped, and call for a [`Atlas::load`].
+    pub fn apply(&self, needs: &[Need]) -> Applied {
+        let mut state = self.write();
+        let State { ground, board, .. } = &mut *state;
+        board.apply(ground, needs)
+    }
 
-/// Eq/Hash: same id of same ground.
-#[derive(Debug, Clone)]
-pub struct AreaRef { ground: Arc<Ground>, slot: u32 }
-impl AreaRef {
-    pub fn ground(&self) -> &Arc<Ground> { unimplemented!() }
-    pub fn id(&self) -> AreaId { unimplemented!() }
-    pub fn code(&self) -> &AreaCode { unimplemented!() }
-    pub fn name(&self) -> &str { unimplemented!() }
-    pub fn label(&self) -> Option<&str> { unimplemented!() }
-    pub fn level(&self) -> AreaLevel { unimplemented!() }
-    pub fn parent(&self) -> Option<AreaRef> { unimplemented!() }
-    pub fn children(&self) -> Vec<AreaRef> { unimplemented!() }
-    pub fn bounds(&self) -> Option<Bounds> { unimplemented!() }
-    pub fn shape(&self) -> Option<&Shape> { unimplemented!() }
-    pub fn shape_is_generated(&self) -> bool { unimplemented!() }
-    pub fn point(&self) -> Option<(LonLat, PointSource)> { unimplemented!() }
-    pub fn households(&self) -> Option<i64> { unimplemented!() }
-    pub fn poor_households(&self) -> Option<i64> { unimplemented!() }
-}
+    /// [`digest_of`] all needs: to be compared with that of the database's.
+    pub fn digest(&self) -> [u8; 32] {
+        let lines = self.read().board.digest_lines();
+        board::digest_lines(lines)
+    }
 
-#[derive(Debug, Clone)]
-pub struct NeedView { pub need: Need, pub area: AreaRef }
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight { Public, Officer(AreaCode), All }
-impl Sight { pub fn sees(&self, view: &NeedView) -> bool { unimplemented!() } }
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Near { pub point: LonLat, pub radius_m: Option<f64> }
-#[derive(Debug, Clone)]
-pub struct Filter { pub sight: Sight, pub statuses: Option<Vec<NeedStatus>>, pub programs: Option<Vec<ProgramId>>, pub items: Option<Vec<ItemId>>,
-    pub area: Option<AreaCode>, pub levels: Option<Vec<AreaLevel>>, pub bounds: Option<Bounds>, pub within: Option<Shape>, pub near: Option<Near>,
-    pub service: Option<Vec<ServiceStatus>>, pub min_severity: Option<Severity>, pub active_on: Option<Day> }
-impl Filter { pub fn everything(sight: Sight) -> Self { unimplemented!() } }
-#[derive(Debug, Clone)]
-pub struct Compiled {}
-impl Compiled {
-    pub fn renew_from(&mut self, atlas: &Atlas) { unimplemented!() }
-    pub fn matches(&self, need: &Need) -> bool { unimplemented!() }
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order { Priority, Nearest, Unmet, Code }
-#[derive(Debug, Clone)]
-pub struct NeedQuery { pub filter: Filter, pub order: Order, pub first: usize, pub after: Option<String> }
-#[derive(Debug, Clone)]
-pub struct Page { pub rows: Vec<Row>, pub total: usize, pub has_next: bool, pub has_previous: bool }
-#[derive(Debug, Clone)]
-pub struct Row { pub view: NeedView, pub cursor: String, pub distance_m: Option<f64> }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Coverage { pub needs: u64, pub unserved: u64, pub unserved_areas: u64, pub sums: Option<Sums> }
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sums { pub required: i128, pub allocated: i128, pub delivered: i128, pub unmet: i128 }
-#[derive(Debug, Clone)]
-pub struct Candidate { pub view: NeedView, pub distance_m: Option<f64> }
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum QueryError {
-    #[error("the cursor is none that this list gave out")] BadCursor,
-    #[error("the order by distance needs a point to measure from")] NearestNeedsPoint,
-    #[error("{0} rows are more than may be asked for")] TooMany(usize),
+    /// Areas and catalogue as of now.
+    pub fn ground(&self) -> Arc<Ground> {
+        self.read().ground.clone()
+    }
+
+    /// The need, whatever its status: whether the caller may see it is asked of [`Sight::sees`].
+    pub fn need(&self, id: NeedId) -> Option<NeedView> {
+        self.needs_of_ids(&[id]).pop().flatten()
+    }
+
+    /// As [`Atlas::need`], all of one state, in the order asked for.
+    pub fn needs_of_ids(&self, ids: &[NeedId]) -> Vec<Option<NeedView>> {
+        let state = self.read();
+        ids.iter().map(|id| state.board.get(*id).map(|held| NeedView::new(&state.ground, held))).collect()
+    }
+
+    /// One page of the needs that the filter takes in.
+    pub fn needs(&self, query: &NeedQuery) -> Result<Page, QueryError> {
+        query::page(self, query)
+    }
+
+    /// Totals over the needs that the filter takes in.
+    pub fn coverage(&self, filter: &Filter) -> Result<Coverage, QueryError> {
+        Ok(query::coverage(self, filter))
+    }
+
+    /// Totals per area of the level, ascending by code: one row for each area of the level that has a
+    /// need that the filter takes in, of its own or below it, and for each that meets the filter's
+    /// area and spatial conditions itself, with zeros where there is no need. Where the filter has no
+    /// such condition, these are all areas of the level. Needs of areas above the level are left out.
+    /// More than `most` rows are [`QueryError::TooMany`].
+    pub fn area_coverage(
+        &self,
+        level: AreaLevel,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<(AreaRef, Coverage)>, QueryError> {
+        query::area_coverage(self, level, filter, most)
+    }
+
+    /// Makes a filter ready for many needs, its geometry worked out for the present edition.
+    pub fn compile(&self, filter: &Filter) -> Compiled {
+        Compiled::new(self.ground(), filter)
+    }
+
+    /// True where the filter takes in the need as given. For many needs, see [`Atlas::compile`].
+    pub fn matches(&self, filter: &Filter, need: &Need) -> bool {
+        self.compile(filter).matches(need)
+    }
+
+    /// What a plan may choose from: VERIFIED needs with something free that the filter takes in, by area
+    /// code and id, with metres from `origin` to each one's area.
+    pub fn candidates(&self, filter: &Filter, origin: Option<LonLat>) -> Result<Vec<Candidate>, QueryError> {
+        Ok(query::candidates(self, filter, origin))
+    }
+
+    /// The state that `compiled` belongs to; compiles anew where the edition has changed meanwhile.
+    fn read_with(&self, compiled: &mut Compiled) -> RwLockReadGuard<'_, State> {
+        loop {
+            let state = self.read();
+            if compiled.is_of(&state.ground) {
+                return state;
+            }
+            let ground = state.ground.clone();
+            drop(state);
+            compiled.renew(ground);
+        }
+    }
+
+    // A thread that panicked under the lock leaves at worst one change half made, which the next
+    // comparison of digests finds; refusing all service would be worse.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -48,10 +48,15 @@ impl Service {
     }
 
     fn take_in(&self, needs: &[crate::domain::need::Need]) {
-        let changes = self.atlas().apply(needs);
-        if !changes.is_empty() {
+        let applied = self.atlas().apply(needs);
+        if applied.skipped > 0 {
+            // They stand on areas or items of an edition that is not here yet.
+            self.0.following.reload_asked.store(true, Ordering::SeqCst);
+            self.0.following.wake.notify_one();
+        }
+        if !applied.changes.is_empty() {
             // Nobody listening is no error.
-            let _ = self.0.changes.send(Arc::new(changes));
+            let _ = self.0.changes.send(Arc::new(applied.changes));
         }
     }
 

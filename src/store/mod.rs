@@ -43,7 +43,8 @@ use crate::domain::need::Need;
 use dialect::Dialect;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, FromQueryResult, QueryResult, Statement, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, FromQueryResult, QueryResult,
+    Statement, Value,
 };
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -125,18 +126,39 @@ impl Store {
         Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default() })
     }
 
-    /// Brings the database's shape up to date.
+    /// Brings the database's shape up to date. Of several servers that start at once one does it, and
+    /// the others wait for it.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         use salur_migrations::MigratorTrait;
-        let moved = salur_migrations::Migrator::up(&self.writer, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))
+        let tx = self.begin_migrating().await?;
+        let moved = salur_migrations::Migrator::up(&tx, None).await;
+        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
     }
 
     /// Takes the database's shape back to nothing. For rigs that prove the way back.
     pub async fn migrate_down(&self) -> Result<(), StoreError> {
         use salur_migrations::MigratorTrait;
-        let moved = salur_migrations::Migrator::down(&self.writer, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))
+        let tx = self.begin_migrating().await?;
+        let moved = salur_migrations::Migrator::down(&tx, None).await;
+        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    /// One transaction around all steps, which keeps every other migrating server out.
+    async fn begin_migrating(&self) -> Result<DatabaseTransaction, StoreError> {
+        let tx = self.begin_writing().await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        if self.dialect == Dialect::Postgres {
+            for sql in [
+                "SET LOCAL lock_timeout = 0",
+                "SET LOCAL statement_timeout = 0",
+                // Any number but the sequencer's.
+                "SELECT pg_advisory_xact_lock(7310868735953200)",
+            ] {
+                tx.execute_unprepared(sql).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+            }
+        }
+        Ok(tx)
     }
 
     /// Names the one who is told of every commit of this process, before the caller is answered.

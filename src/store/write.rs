@@ -143,14 +143,20 @@ impl Store {
         task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))
     }
 
-    async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
+    /// On SQLite the write lock is taken at once: a transaction that reads before it writes would fail
+    /// under load.
+    pub(super) async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             isolation_level: None,
             access_mode: None,
             sqlite_transaction_mode: (self.dialect == Dialect::Sqlite).then_some(SqliteTransactionMode::Immediate),
         };
+        self.writer.begin_with_options(options).await
+    }
+
+    async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
         let lost = |error: &DbErr| self.dialect.explain(error) == Trouble::Conflict;
-        let inner = match self.writer.begin_with_options(options).await {
+        let inner = match self.begin_writing().await {
             Ok(inner) => inner,
             Err(e) if lost(&e) => return Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
             Err(e) => return Attempt::Failed(StoreError::from_db(self.dialect, &e)),

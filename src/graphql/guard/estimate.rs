@@ -23,8 +23,13 @@ const LISTS: &[(&str, u64)] = &[
     ("auditTrail", 50),
     ("needs", 50),
     ("overlaps", 50),
-    // Without: the bound of the resolver.
+    ("claims", 20),
+    ("incoming", 20),
+    ("offers", 20),
+    // Without: the bound of the resolver, or the most that stands in practice.
     ("areaCoverage", 5_000),
+    ("children", 50),
+    ("deliveries", 20),
     ("events", 10),
     ("items", 10),
     ("lines", 500),
@@ -32,6 +37,7 @@ const LISTS: &[(&str, u64)] = &[
     ("organizations", 10),
     ("programs", 10),
     ("refusals", 500),
+    ("shortfalls", 500),
     ("verifyNeeds", 500),
 ];
 
@@ -56,6 +62,10 @@ const EXTRA: &[(&str, u64)] = &[
     ("needs", 10),
     // A query of the database each.
     ("auditTrail", 200),
+    ("claims", 200),
+    ("deliveries", 50),
+    ("incoming", 200),
+    ("offers", 200),
     ("overlaps", 200),
     // A plan over all needs of a city, tens of milliseconds.
     ("planMatch", 20_000),

@@ -1,0 +1,124 @@
+//! What a resolver finds in its context: who asks, the service, the moment, and loaders that fetch
+//! many records at once.
+
+use super::errors::Answer;
+use crate::domain::actor::Actor;
+use crate::domain::calendar::Moment;
+use crate::domain::claim::{Claim, Offer};
+use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
+use crate::domain::organization::Organization;
+use crate::service::{Service, ServiceError};
+use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::{Context, Request};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// One request's view of the world.
+pub struct RequestContext {
+    actor: Actor,
+    service: Service,
+    now: OnceCell<Moment>,
+}
+
+struct Source {
+    service: Service,
+    actor: Actor,
+}
+
+impl Loader<OrganizationId> for Source {
+    type Value = Organization;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[OrganizationId]) -> Result<HashMap<OrganizationId, Organization>, Self::Error> {
+        let found = self.service.organizations(ids).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|o| (o.id, o)).collect())
+    }
+}
+
+impl Loader<ClaimId> for Source {
+    type Value = Claim;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[ClaimId]) -> Result<HashMap<ClaimId, Claim>, Self::Error> {
+        let found = self.service.visible_claims(&self.actor, ids).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|c| (c.id, c)).collect())
+    }
+}
+
+impl Loader<OfferId> for Source {
+    type Value = Offer;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[OfferId]) -> Result<HashMap<OfferId, Offer>, Self::Error> {
+        let found = self.service.visible_offers(&self.actor, ids).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|o| (o.id, o)).collect())
+    }
+}
+
+impl Loader<UserId> for Source {
+    type Value = String;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, Self::Error> {
+        self.service.names_of_users(&self.actor, ids).await.map_err(Arc::new)
+    }
+}
+
+/// Puts the caller and all that resolvers need beside a request.
+pub fn attach(request: Request, service: &Service, actor: Actor) -> Request {
+    let source = Source { service: service.clone(), actor: actor.clone() };
+    request
+        .data(RequestContext { actor, service: service.clone(), now: OnceCell::new() })
+        .data(DataLoader::new(source, tokio::spawn))
+}
+
+fn here<'a>(ctx: &Context<'a>) -> Answer<&'a RequestContext> {
+    ctx.data::<RequestContext>().map_err(|_| ServiceError::fault("a request came without its context").into())
+}
+
+pub(super) fn actor<'a>(ctx: &Context<'a>) -> Answer<&'a Actor> {
+    Ok(&here(ctx)?.actor)
+}
+
+pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {
+    Ok(&here(ctx)?.service)
+}
+
+/// The database's clock, asked once a request: holds that have run out are shown as expired
+/// before anybody has swept them.
+pub(super) async fn now(ctx: &Context<'_>) -> Answer<Moment> {
+    let here = here(ctx)?;
+    let now = here.now.get_or_try_init(|| async { here.service.store().now().await }).await;
+    Ok(*now.map_err(ServiceError::from)?)
+}
+
+async fn load<K, V>(ctx: &Context<'_>, key: K) -> Answer<Option<V>>
+where
+    K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+    V: Send + Sync + Clone + 'static,
+    Source: Loader<K, Value = V, Error = Arc<ServiceError>>,
+{
+    let loader = ctx.data::<DataLoader<Source>>();
+    let loader = loader.map_err(|_| ServiceError::fault("a request came without its loaders"))?;
+    Ok(loader.load_one(key).await.map_err(|e| (*e).clone())?)
+}
+
+pub(super) async fn organization(ctx: &Context<'_>, id: OrganizationId) -> Answer<Organization> {
+    let found = load(ctx, id).await?;
+    Ok(found.ok_or_else(|| ServiceError::fault("an organisation that is referred to is missing"))?)
+}
+
+/// `None` where the caller may not see it.
+pub(super) async fn claim(ctx: &Context<'_>, id: ClaimId) -> Answer<Option<Claim>> {
+    load(ctx, id).await
+}
+
+/// `None` where the caller may not see it.
+pub(super) async fn offer(ctx: &Context<'_>, id: OfferId) -> Answer<Option<Offer>> {
+    load(ctx, id).await
+}
+
+pub(super) async fn user_name(ctx: &Context<'_>, id: UserId) -> Answer<String> {
+    Ok(load(ctx, id).await?.unwrap_or_else(|| id.to_string()))
+}

@@ -1,0 +1,236 @@
+//! Questions. All about areas and needs are answered from the atlas, all others from the database.
+
+use super::context::{actor, claim, offer, organization, service};
+use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OverlapKind, OverlapStatus};
+use super::errors::Answer;
+use super::inputs::{NeedFilter, PlanMatchInput, area_code, first, id};
+use super::types::Node;
+use super::types::area::{self, Area, AreaCoverage, Coverage};
+use super::types::audit::{AuditCheckpoint, AuditConnection, AuditEntry, Overlap, OverlapConnection};
+use super::types::claim::{Claim, ClaimLine, Offer};
+use super::types::delivery::Delivery;
+use super::types::matching::MatchPlan;
+use super::types::need::{Need, NeedConnection, PageInfo};
+use super::types::organization::Organization;
+use super::types::program::{Item, Program};
+use super::types::viewer::Viewer;
+use crate::atlas::NeedQuery;
+use crate::domain::ids::AnyId;
+use crate::service::matches::PlanRequest;
+use crate::service::ServiceError;
+use crate::store::OverlapFilter;
+use async_graphql::{Context, ID, Object};
+
+/// Rows of a choropleth at most.
+const MOST_AREAS: usize = 5_000;
+
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The record of that id; null where there is none or the caller may not see it.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Node>> {
+        let Ok(any) = id.parse::<AnyId>() else { return Ok(None) };
+        let (service, actor) = (service(ctx)?, actor(ctx)?);
+        let ground = service.atlas().ground();
+        Ok(match any {
+            AnyId::AreaId(id) => ground.area_by_id(id).map(|a| Node::Area(Area(a))),
+            AnyId::ProgramId(id) => ground
+                .program(id)
+                .cloned()
+                .map(|program| Node::Program(Program { ground: ground.clone(), program })),
+            AnyId::ItemId(id) => ground.item(id).cloned().map(|i| Node::Item(Item(i))),
+            AnyId::NeedId(id) => service.visible_need(actor, id).map(|n| Node::Need(Need(n))),
+            AnyId::OrganizationId(id) => {
+                let found = service.organizations(&[id]).await?.pop();
+                found.map(|o| Node::Organization(Organization(o)))
+            }
+            AnyId::OfferId(id) => offer(ctx, id).await?.map(|o| Node::Offer(Offer(o))),
+            AnyId::ClaimId(id) => claim(ctx, id).await?.map(|c| Node::Claim(Claim(c))),
+            AnyId::ClaimLineId(id) => {
+                let Some(parent) = service.store().claim_of_line(id).await.map_err(ServiceError::from)? else {
+                    return Ok(None);
+                };
+                let found = claim(ctx, parent).await?;
+                found.and_then(|c| c.lines.into_iter().find(|l| l.id == id)).map(|l| Node::ClaimLine(ClaimLine(l)))
+            }
+            AnyId::DeliveryId(id) => {
+                service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d)))
+            }
+            AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
+            AnyId::UserId(_) | AnyId::DistributionId(_) => None,
+        })
+    }
+
+    /// Null for an anonymous caller.
+    async fn viewer(&self, ctx: &Context<'_>) -> Answer<Option<Viewer>> {
+        Ok(actor(ctx)?.user().cloned().map(Viewer))
+    }
+
+    /// All programs, by key.
+    async fn programs(&self, ctx: &Context<'_>) -> Answer<Vec<Program>> {
+        let ground = service(ctx)?.atlas().ground();
+        let all = ground.programs().iter();
+        Ok(all.map(|program| Program { ground: ground.clone(), program: program.clone() }).collect())
+    }
+
+    /// The area of that code; null where there is none.
+    async fn area(&self, ctx: &Context<'_>, code: String) -> Answer<Option<Area>> {
+        area::find(ctx, &area_code("code", &code)?)
+    }
+
+    /// Needs that the filter takes in; at most 1,000 a page.
+    async fn needs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "where")] filter: Option<NeedFilter>,
+        #[graphql(default_with = "Some(NeedOrder::Priority)")] order_by: Option<NeedOrder>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<String>,
+    ) -> Answer<NeedConnection> {
+        let service = service(ctx)?;
+        let count = first(count, 50, 1_000)?;
+        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let order = order_by.unwrap_or(NeedOrder::Priority).into();
+        NeedConnection::read(ctx, NeedQuery { filter, order, first: count, after })
+    }
+
+    /// Totals over the needs that the filter takes in.
+    async fn coverage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "where")] filter: Option<NeedFilter>,
+    ) -> Answer<Coverage> {
+        let service = service(ctx)?;
+        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        Coverage::of(service.atlas().coverage(&filter).map_err(ServiceError::from)?)
+    }
+
+    /// At most 5,000 rows; beyond that TOO_COMPLEX: narrow the filter, or draw from tiles.
+    async fn area_coverage(
+        &self,
+        ctx: &Context<'_>,
+        level: AreaLevel,
+        #[graphql(name = "where")] filter: Option<NeedFilter>,
+    ) -> Answer<Vec<AreaCoverage>> {
+        let service = service(ctx)?;
+        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let rows = service.atlas().area_coverage(level.into(), &filter, MOST_AREAS).map_err(ServiceError::from)?;
+        rows.into_iter()
+            .map(|(area, coverage)| Ok(AreaCoverage { area: Area(area), coverage: Coverage::of(coverage)? }))
+            .collect()
+    }
+
+    /// What a quantity of one item would do best. Nothing is held by asking.
+    async fn plan_match(&self, ctx: &Context<'_>, input: PlanMatchInput) -> Answer<MatchPlan> {
+        let service = service(ctx)?;
+        let actor = actor(ctx)?;
+        let max_areas = input.max_areas.map(u32::try_from).transpose();
+        let request = PlanRequest {
+            offer: input.offer_id.map(|offer| id("offerId", &offer)).transpose()?,
+            item: input.item_key,
+            quantity: input.quantity.map(|q| q.0),
+            filter: input.filter.unwrap_or_default().into_filter(service, service.sight(actor))?,
+            policy: input.policy.unwrap_or(MatchPolicy::Priority).into(),
+            max_areas: max_areas.map_err(|_| ServiceError::bad("maxAreas", "must be at least 1"))?,
+            origin: input.origin.map(|o| o.point("origin")).transpose()?,
+        };
+        Ok(service.plan_match(actor, request).await?.into())
+    }
+
+    /// The claim of that id; null where there is none or it is not the caller's to see.
+    async fn claim(&self, ctx: &Context<'_>, #[graphql(name = "id")] claim_id: ID) -> Answer<Option<Claim>> {
+        let Ok(claim_id) = claim_id.parse() else { return Ok(None) };
+        Ok(claim(ctx, claim_id).await?.map(Claim))
+    }
+
+    /// The delivery of that id; null where there is none or it is not the caller's to see.
+    async fn delivery(&self, ctx: &Context<'_>, id: ID) -> Answer<Option<Delivery>> {
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(service(ctx)?.visible_delivery(actor(ctx)?, id).await?.map(Delivery))
+    }
+
+    /// Findings of the overlap audit, by area code; for auditors, and for officers those of their area.
+    async fn overlaps(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "areaCode")] code: Option<String>,
+        kinds: Option<Vec<OverlapKind>>,
+        status: Option<Vec<OverlapStatus>>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<String>,
+    ) -> Answer<OverlapConnection> {
+        let count = first(count, 50, 500)?;
+        let empty = |field: &str| ServiceError::bad(field, "an empty list takes in nothing; leave it out");
+        if kinds.as_ref().is_some_and(Vec::is_empty) {
+            return Err(empty("kinds").into());
+        }
+        if status.as_ref().is_some_and(Vec::is_empty) {
+            return Err(empty("status").into());
+        }
+        let filter = OverlapFilter {
+            area: code.map(|code| area_code("areaCode", &code)).transpose()?,
+            kinds: kinds.unwrap_or_default().into_iter().map(Into::into).collect(),
+            statuses: status.unwrap_or_default().into_iter().map(Into::into).collect(),
+        };
+        let bad = || ServiceError::bad("after", "is not a cursor of this list");
+        let previous = after.is_some();
+        let after = match after {
+            None => None,
+            Some(cursor) => {
+                let (code, id) = cursor.split_once('/').ok_or_else(bad)?;
+                Some((code.parse().map_err(|_| bad())?, id.parse().map_err(|_| bad())?))
+            }
+        };
+        let service = service(ctx)?;
+        let (mut found, total) = service.overlaps(actor(ctx)?, filter, count + 1, after).await?;
+        let more = found.len() > count;
+        found.truncate(count);
+        let ground = service.atlas().ground();
+        let cursor = |o: &crate::domain::overlap::Overlap| {
+            ground.area_by_id(o.finding.area).map(|a| format!("{}/{}", a.code(), o.id))
+        };
+        let cursors: Vec<String> = found.iter().filter_map(cursor).collect();
+        Ok(OverlapConnection {
+            nodes: found.into_iter().map(Overlap).collect(),
+            page_info: PageInfo::of(more, previous, &cursors),
+            total_count: total,
+        })
+    }
+
+    /// The changes of one record, oldest first; for auditors.
+    async fn audit_trail(
+        &self,
+        ctx: &Context<'_>,
+        subject: ID,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<String>,
+    ) -> Answer<AuditConnection> {
+        let count = first(count, 50, 500)?;
+        let bad = || ServiceError::bad("after", "is not a cursor of this list");
+        let from = after.as_deref().map(|a| a.parse::<i64>().map_err(|_| bad())).transpose()?.unwrap_or(0);
+        let mut rows = service(ctx)?.audit_trail(actor(ctx)?, &subject, count + 1, from).await?;
+        let more = rows.len() > count;
+        rows.truncate(count);
+        let cursors: Vec<String> = (1..=rows.len() as i64).map(|i| (from + i).to_string()).collect();
+        Ok(AuditConnection {
+            nodes: rows.into_iter().map(AuditEntry).collect(),
+            page_info: PageInfo::of(more, after.is_some(), &cursors),
+        })
+    }
+
+    /// The latest signed head of the log. Keep one: with the public key it shows later that nothing before it changed.
+    async fn audit_checkpoint(&self, ctx: &Context<'_>) -> Answer<AuditCheckpoint> {
+        Ok(service(ctx)?.audit_checkpoint().await?.into())
+    }
+
+    /// An organisation by id: collaborators are public.
+    async fn organization(&self, ctx: &Context<'_>, #[graphql(name = "id")] org: ID) -> Answer<Option<Organization>> {
+        let Ok(wanted) = org.parse() else { return Ok(None) };
+        let known = service(ctx)?.organizations(&[wanted]).await?;
+        if known.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Organization(organization(ctx, wanted).await?)))
+    }
+}

@@ -1,0 +1,156 @@
+//! Needs and lists of them.
+
+use super::area::Area;
+use super::program::{Item, Program};
+use crate::atlas::{NeedQuery, NeedView};
+use crate::graphql::context::service;
+use crate::graphql::enums::{NeedStatus, ServiceStatus};
+use crate::graphql::errors::Answer;
+use crate::graphql::scalars::{Date, Quantity, Version};
+use crate::service::ServiceError;
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+/// How much of one item one area asks for in one period, and how much is spoken for.
+#[derive(Clone)]
+pub struct Need(pub NeedView);
+
+#[Object]
+impl Need {
+    pub async fn id(&self) -> ID {
+        self.0.need.id.into()
+    }
+
+    async fn area(&self) -> Area {
+        Area(self.0.area.clone())
+    }
+
+    async fn program(&self) -> Answer<Program> {
+        let ground = self.0.area.ground();
+        let program = ground.program(self.0.need.program).cloned();
+        let program = program.ok_or_else(|| ServiceError::fault("a need's program is missing"))?;
+        Ok(Program { ground: ground.clone(), program })
+    }
+
+    async fn item(&self) -> Answer<Item> {
+        let item = self.0.area.ground().item(self.0.need.item).cloned();
+        Ok(Item(item.ok_or_else(|| ServiceError::fault("a need's item is missing"))?))
+    }
+
+    /// First day of the period that the need stands for.
+    async fn period_start(&self) -> Date {
+        Date(self.0.need.period.start)
+    }
+
+    /// Last day of the period that the need stands for.
+    async fn period_end(&self) -> Date {
+        Date(self.0.need.period.end)
+    }
+
+    async fn required(&self) -> Quantity {
+        Quantity(self.0.need.counters.required())
+    }
+
+    /// Held, confirmed and delivered quantity together: what is no longer free.
+    async fn allocated(&self) -> Quantity {
+        Quantity(self.0.need.counters.allocated())
+    }
+
+    async fn delivered(&self) -> Quantity {
+        Quantity(self.0.need.counters.delivered())
+    }
+
+    /// required - allocated
+    async fn unmet(&self) -> Quantity {
+        Quantity(self.0.need.counters.free())
+    }
+
+    /// 1 (low) to 5 (critical)
+    async fn severity(&self) -> i32 {
+        i32::from(self.0.need.severity.get())
+    }
+
+    async fn status(&self) -> NeedStatus {
+        self.0.need.status.into()
+    }
+
+    async fn service(&self) -> ServiceStatus {
+        self.0.need.counters.service().into()
+    }
+
+    async fn version(&self) -> Version {
+        Version(self.0.need.version)
+    }
+}
+
+/// Where a page stands in its list.
+#[derive(SimpleObject)]
+pub struct PageInfo {
+    pub has_next_page: bool,
+    pub has_previous_page: bool,
+    pub start_cursor: Option<String>,
+    pub end_cursor: Option<String>,
+}
+
+impl PageInfo {
+    pub fn of(has_next_page: bool, has_previous_page: bool, cursors: &[String]) -> Self {
+        PageInfo {
+            has_next_page,
+            has_previous_page,
+            start_cursor: cursors.first().cloned(),
+            end_cursor: cursors.last().cloned(),
+        }
+    }
+}
+
+/// One need on a page.
+#[derive(SimpleObject)]
+pub struct NeedEdge {
+    pub node: Need,
+    pub cursor: String,
+    /// From where.near, where that is given.
+    pub distance_meters: Option<f64>,
+}
+
+/// A page of needs.
+#[derive(SimpleObject)]
+pub struct NeedConnection {
+    pub edges: Vec<NeedEdge>,
+    pub nodes: Vec<Need>,
+    pub page_info: PageInfo,
+    pub total_count: i64,
+}
+
+impl NeedConnection {
+    pub fn read(ctx: &Context<'_>, query: NeedQuery) -> Answer<Self> {
+        let page = service(ctx)?.atlas().needs(&query).map_err(ServiceError::from)?;
+        let cursors: Vec<String> = page.rows.iter().map(|r| r.cursor.clone()).collect();
+        let wanted = |name: &str| ctx.look_ahead().field(name).exists();
+        let nodes =
+            if wanted("nodes") { page.rows.iter().map(|r| Need(r.view.clone())).collect() } else { Vec::new() };
+        let edges = if wanted("edges") {
+            let edge = |r: crate::atlas::Row| NeedEdge {
+                node: Need(r.view),
+                cursor: r.cursor,
+                distance_meters: r.distance_m,
+            };
+            page.rows.into_iter().map(edge).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(NeedConnection {
+            edges,
+            nodes,
+            page_info: PageInfo::of(page.has_next, page.has_previous, &cursors),
+            total_count: i64::try_from(page.total).unwrap_or(i64::MAX),
+        })
+    }
+
+    pub fn empty() -> Self {
+        NeedConnection {
+            edges: Vec::new(),
+            nodes: Vec::new(),
+            page_info: PageInfo::of(false, false, &[]),
+            total_count: 0,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Organisations.
+
+use crate::domain::organization as domain;
+use crate::graphql::enums::{OrganizationCategory, OrganizationStatus};
+use async_graphql::{ID, Object};
+
+/// A collaborator: gives, carries out, or both.
+pub struct Organization(pub domain::Organization);
+
+#[Object]
+impl Organization {
+    pub async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn category(&self) -> OrganizationCategory {
+        self.0.category.into()
+    }
+
+    async fn status(&self) -> OrganizationStatus {
+        self.0.status.into()
+    }
+
+    /// May carry out other donors' claims: an official distribution partner.
+    async fn aggregator(&self) -> bool {
+        self.0.aggregator
+    }
+}

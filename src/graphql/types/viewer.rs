@@ -1,0 +1,72 @@
+//! Who is asking, and their own work.
+
+use super::claim::{Claim, Offer};
+use super::delivery::Delivery;
+use super::organization::Organization;
+use crate::domain::actor::User;
+use crate::graphql::context::{actor, organization, service};
+use crate::graphql::enums::Role;
+use crate::graphql::errors::Answer;
+use crate::graphql::inputs::{first, id};
+use async_graphql::{Context, ID, Object};
+
+/// The signed-in user.
+pub struct Viewer(pub User);
+
+#[Object]
+impl Viewer {
+    async fn email(&self) -> &str {
+        &self.0.email
+    }
+
+    async fn roles(&self) -> Vec<Role> {
+        self.0.roles.iter().map(|role| (*role).into()).collect()
+    }
+
+    async fn organization(&self, ctx: &Context<'_>) -> Answer<Option<Organization>> {
+        match self.0.organization {
+            None => Ok(None),
+            Some(id) => Ok(Some(Organization(organization(ctx, id).await?))),
+        }
+    }
+
+    async fn area_code(&self) -> Option<&str> {
+        self.0.area.as_ref().map(|code| code.as_str())
+    }
+
+    /// Claims that the organisation made or carries out, newest first; at most 100, those before `after`.
+    async fn claims(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "first", default_with = "Some(20)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Claim>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let claims = service(ctx)?.own_claims(actor(ctx)?, first(count, 20, 100)?, after).await?;
+        Ok(claims.into_iter().map(Claim).collect())
+    }
+
+    /// The organisation's offers, newest first; at most 100, those before `after`.
+    async fn offers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "first", default_with = "Some(20)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Offer>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let offers = service(ctx)?.own_offers(actor(ctx)?, first(count, 20, 100)?, after).await?;
+        Ok(offers.into_iter().map(Offer).collect())
+    }
+
+    /// What comes to the area in the user's charge, or has come, newest first; at most 100, those before `after`.
+    async fn incoming(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "first", default_with = "Some(20)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Delivery>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let found = service(ctx)?.deliveries_to_own_area(actor(ctx)?, first(count, 20, 100)?, after).await?;
+        Ok(found.into_iter().map(Delivery).collect())
+    }
+}

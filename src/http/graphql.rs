@@ -1,0 +1,83 @@
+//! POST /graphql, and nothing else: no GET, no other content type (both are doors for forged
+//! requests), no batches.
+
+use super::Door;
+use crate::domain::actor::Actor;
+use crate::graphql::errors;
+use crate::service::{Code, Service, ServiceError};
+use async_graphql::Response as Answer;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+/// Answers one GraphQL request.
+pub async fn answer(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let error = ServiceError::bad("content-type", "must be application/json");
+        return with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(_) => {
+            let error = ServiceError::new(Code::TooComplex, "the body is larger than 256 KiB; send less at once");
+            return with_status(StatusCode::PAYLOAD_TOO_LARGE, error);
+        }
+    };
+    if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return with_status(StatusCode::BAD_REQUEST, ServiceError::bad("body", "batches are not taken; send one request"));
+    }
+    let Ok(request) = serde_json::from_slice::<async_graphql::Request>(&body) else {
+        let error = ServiceError::bad("body", "must be a JSON object with a text field \"query\"");
+        return with_status(StatusCode::BAD_REQUEST, error);
+    };
+    let actor = match caller(&door.service, &headers).await {
+        Ok(actor) => actor,
+        Err(error) => return with_status(StatusCode::OK, error),
+    };
+    let answer = crate::graphql::answer(&door.schema, request, &door.service, actor).await;
+    json(StatusCode::OK, &answer)
+}
+
+pub async fn wrong_method() -> Response {
+    let error = ServiceError::bad("method", "send a POST with a JSON body");
+    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, error);
+    response.headers_mut().insert(ALLOW, axum::http::HeaderValue::from_static("POST"));
+    response
+}
+
+/// Who calls: nobody in particular without a key, and never nobody with a wrong one.
+async fn caller(service: &Service, headers: &HeaderMap) -> Result<Actor, ServiceError> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(Actor::Anonymous) };
+    by_bearer(service, header.to_str().unwrap_or_default()).await
+}
+
+/// The user behind `Bearer KEY`.
+pub async fn by_bearer(service: &Service, header: &str) -> Result<Actor, ServiceError> {
+    let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let unknown = || ServiceError::new(Code::Unauthenticated, "the API key is unknown, expired or revoked");
+    let (_, key) = key.ok_or_else(unknown)?;
+    service.user_by_key(key.trim()).await?.map(Actor::User).ok_or_else(unknown)
+}
+
+fn with_status(status: StatusCode, error: ServiceError) -> Response {
+    json(status, &errors::refused(error))
+}
+
+fn json(status: StatusCode, answer: &Answer) -> Response {
+    match serde_json::to_vec(answer) {
+        Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            let error = ServiceError::fault(format!("an answer cannot be written: {error}"));
+            (StatusCode::INTERNAL_SERVER_ERROR, error.message).into_response()
+        }
+    }
+}
