@@ -8,18 +8,23 @@
 
 pub mod domain;
 
+pub mod atlas;
 pub mod audit;
 pub mod demo;
+pub mod import;
 pub mod matching;
 pub mod spatial;
 
 pub mod clock;
+pub mod config;
 pub mod random;
+pub mod telemetry;
 
 pub mod store;
-pub mod atlas;
-pub mod import;
+
 pub mod service;
 
 pub mod graphql;
 pub mod http;
+
+pub mod cli;

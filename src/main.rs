@@ -1,5 +1,9 @@
-//! The command line. The only place that exits.
+//! The program: hands its arguments over and exits.
 
 #![forbid(unsafe_code)]
 
-fn main(){}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(salur::cli::run(std::env::args_os()))
+}

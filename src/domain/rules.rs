@@ -268,7 +268,10 @@ pub enum DeliveryEventKind {
 }
 
 /// The state an event leads to. `Ok(None)`: it stands there already. `Err`: not from here.
-pub fn delivery_after(status: DeliveryStatus, event: DeliveryEventKind) -> Result<Option<DeliveryStatus>, &'static str> {
+pub fn delivery_after(
+    status: DeliveryStatus,
+    event: DeliveryEventKind,
+) -> Result<Option<DeliveryStatus>, &'static str> {
     use DeliveryStatus::{Acknowledged, Cancelled, Delivered, Disputed, InTransit, Scheduled};
     match (status, event) {
         (Scheduled, DeliveryEventKind::Dispatch) => Ok(Some(InTransit)),

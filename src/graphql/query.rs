@@ -16,8 +16,8 @@ use super::types::program::{Item, Program};
 use super::types::viewer::Viewer;
 use crate::atlas::NeedQuery;
 use crate::domain::ids::AnyId;
-use crate::service::matches::PlanRequest;
 use crate::service::ServiceError;
+use crate::service::matches::PlanRequest;
 use crate::store::OverlapFilter;
 use async_graphql::{Context, ID, Object};
 
@@ -35,10 +35,9 @@ impl Query {
         let ground = service.atlas().ground();
         Ok(match any {
             AnyId::AreaId(id) => ground.area_by_id(id).map(|a| Node::Area(Area(a))),
-            AnyId::ProgramId(id) => ground
-                .program(id)
-                .cloned()
-                .map(|program| Node::Program(Program { ground: ground.clone(), program })),
+            AnyId::ProgramId(id) => {
+                ground.program(id).cloned().map(|program| Node::Program(Program { ground: ground.clone(), program }))
+            }
             AnyId::ItemId(id) => ground.item(id).cloned().map(|i| Node::Item(Item(i))),
             AnyId::NeedId(id) => service.visible_need(actor, id).map(|n| Node::Need(Need(n))),
             AnyId::OrganizationId(id) => {
@@ -54,9 +53,7 @@ impl Query {
                 let found = claim(ctx, parent).await?;
                 found.and_then(|c| c.lines.into_iter().find(|l| l.id == id)).map(|l| Node::ClaimLine(ClaimLine(l)))
             }
-            AnyId::DeliveryId(id) => {
-                service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d)))
-            }
+            AnyId::DeliveryId(id) => service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d))),
             AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
             AnyId::UserId(_) | AnyId::DistributionId(_) => None,
         })

@@ -14,11 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 /// Answers one GraphQL request.
-pub async fn answer(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
@@ -33,7 +29,10 @@ pub async fn answer(
         }
     };
     if body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-        return with_status(StatusCode::BAD_REQUEST, ServiceError::bad("body", "batches are not taken; send one request"));
+        return with_status(
+            StatusCode::BAD_REQUEST,
+            ServiceError::bad("body", "batches are not taken; send one request"),
+        );
     }
     let Ok(request) = serde_json::from_slice::<async_graphql::Request>(&body) else {
         let error = ServiceError::bad("body", "must be a JSON object with a text field \"query\"");

@@ -8,8 +8,8 @@ use crate::graphql::{Schema, admit, errors};
 use crate::service::Service;
 use async_graphql::{Data, Executor, Request, Response as Answer};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
@@ -29,8 +29,7 @@ pub async fn subscribe(
 ) -> Response {
     let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let caller: Arc<OnceLock<Actor>> = Arc::default();
-    let executor =
-        Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone() };
+    let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone() };
     let upgrade = upgrade.max_message_size(super::MAX_BODY).protocols(["graphql-transport-ws"]);
     upgrade.on_upgrade(move |socket| async move {
         let service = door.service.clone();

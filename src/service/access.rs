@@ -60,9 +60,9 @@ impl Operation {
 
 /// The signed-in user, where they hold one of the operation's roles.
 pub fn authorize(actor: &Actor, operation: Operation) -> Result<&User, ServiceError> {
-    let user = actor
-        .user()
-        .ok_or_else(|| ServiceError::new(Code::Unauthenticated, "sign in first: send a valid API key as a bearer token"))?;
+    let user = actor.user().ok_or_else(|| {
+        ServiceError::new(Code::Unauthenticated, "sign in first: send a valid API key as a bearer token")
+    })?;
     if operation.roles().iter().any(|role| user.roles.contains(role)) {
         Ok(user)
     } else {

@@ -9,9 +9,7 @@ use crate::domain::ids::{ClaimId, ItemId, NeedId, OfferId, OrganizationId};
 use crate::domain::place::LonLat;
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::OnConflict;
-use crate::store::{
-    ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, OpenClaim, ReleaseClaim, RenewClaim, Scope,
-};
+use crate::store::{ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, OpenClaim, ReleaseClaim, RenewClaim, Scope};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -118,12 +116,7 @@ impl Service {
         self.claim_after(id).await
     }
 
-    pub async fn release_claim(
-        &self,
-        actor: &Actor,
-        id: ClaimId,
-        reason: Option<&str>,
-    ) -> Result<Claim, ServiceError> {
+    pub async fn release_claim(&self, actor: &Actor, id: ClaimId, reason: Option<&str>) -> Result<Claim, ServiceError> {
         let reason = optional_words("reason", reason)?;
         let (author, access) = self.claim_access(actor).await?;
         self.store().execute(ReleaseClaim { author, id, access, reason }).await?;

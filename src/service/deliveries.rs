@@ -22,11 +22,7 @@ pub struct ScheduleRequest {
 }
 
 impl Service {
-    pub async fn schedule_delivery(
-        &self,
-        actor: &Actor,
-        request: ScheduleRequest,
-    ) -> Result<DeliveryId, ServiceError> {
+    pub async fn schedule_delivery(&self, actor: &Actor, request: ScheduleRequest) -> Result<DeliveryId, ServiceError> {
         authorize(actor, Operation::MoveDelivery)?;
         let (author, access) = self.claim_access(actor).await?;
         if request.lines.is_empty() || request.lines.len() > super::claims::MAX_LINES {
@@ -75,12 +71,7 @@ impl Service {
         self.delivery_after(id).await
     }
 
-    pub async fn cancel_delivery(
-        &self,
-        actor: &Actor,
-        id: DeliveryId,
-        reason: &str,
-    ) -> Result<Delivery, ServiceError> {
+    pub async fn cancel_delivery(&self, actor: &Actor, id: DeliveryId, reason: &str) -> Result<Delivery, ServiceError> {
         authorize(actor, Operation::MoveDelivery)?;
         let reason = words("reason", reason)?;
         let (author, access) = self.claim_access(actor).await?;

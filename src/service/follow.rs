@@ -4,8 +4,8 @@ use super::Service;
 use crate::atlas::{AreaRecord, Contents};
 use crate::spatial::Shape;
 use crate::store::{Commit, Cursor, ExpireDue, Feed, Sequence, Snapshot, StoreError, StoredArea};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -202,9 +202,7 @@ fn contents(snapshot: Snapshot) -> Result<Contents, StoreError> {
 fn area_record(area: StoredArea) -> Result<AreaRecord, StoreError> {
     let corrupt = |what: &str| StoreError::Fault(format!("the stored {what} of {} cannot be read", area.code));
     let point = match (area.digest.lon, area.digest.lat) {
-        (Some(lon), Some(lat)) => {
-            Some(crate::domain::place::LonLat::new(lon, lat).map_err(|_| corrupt("point"))?)
-        }
+        (Some(lon), Some(lat)) => Some(crate::domain::place::LonLat::new(lon, lat).map_err(|_| corrupt("point"))?),
         _ => None,
     };
     let shape = area.digest.geometry.as_deref().map(Shape::from_wkb).transpose().map_err(|_| corrupt("shape"))?;

@@ -86,7 +86,11 @@ impl Service {
             let plan = plan(&candidates, &ask);
             let wanted: HashMap<NeedId, NeedView> = {
                 let named: std::collections::HashSet<NeedId> = plan.lines.iter().map(|l| l.need).collect();
-                found.into_iter().filter(|c| named.contains(&c.view.need.id)).map(|c| (c.view.need.id, c.view)).collect()
+                found
+                    .into_iter()
+                    .filter(|c| named.contains(&c.view.need.id))
+                    .map(|c| (c.view.need.id, c.view))
+                    .collect()
             };
             Ok(Proposal { plan, needs: wanted })
         });

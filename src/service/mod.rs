@@ -5,13 +5,13 @@
 //! caller's key, never from input.
 
 pub mod access;
-//pub mod audit_log;
+pub mod audit_log;
 pub mod claims;
 pub mod deliveries;
-//pub mod demo;
+pub mod demo;
 pub mod error;
 pub mod follow;
-//pub mod imports;
+pub mod imports;
 pub mod matches;
 pub mod needs;
 pub mod overlaps;

@@ -82,6 +82,7 @@ impl Service {
         }
         self.sequence(true).await?;
         let checkpoint = self.store().audit_checkpoint().await?;
-        checkpoint.ok_or_else(|| ServiceError::new(Code::Unavailable, "the log's first head is being signed; ask again"))
+        checkpoint
+            .ok_or_else(|| ServiceError::new(Code::Unavailable, "the log's first head is being signed; ask again"))
     }
 }

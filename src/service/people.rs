@@ -18,11 +18,7 @@ impl Service {
     }
 
     /// How users are named to the caller: by e-mail to officials and to colleagues, else by number.
-    pub async fn names_of_users(
-        &self,
-        actor: &Actor,
-        ids: &[UserId],
-    ) -> Result<HashMap<UserId, String>, ServiceError> {
+    pub async fn names_of_users(&self, actor: &Actor, ids: &[UserId]) -> Result<HashMap<UserId, String>, ServiceError> {
         if actor.reads_all() {
             return Ok(self.store().emails(ids).await?);
         }

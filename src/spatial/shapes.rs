@@ -152,6 +152,14 @@ impl Shape {
         Self::new(wind(rings))
     }
 
+    /// Takes polygons that are known to be sound, such as generated ones. Positions are checked; that
+    /// no ring crosses itself or another is the caller's word.
+    pub fn from_sound(polygons: &MultiPolygon<f64>) -> Result<Shape, ShapeError> {
+        let rings = rings_of(polygons);
+        check_coordinates(&rings)?;
+        Self::new(wind(rings))
+    }
+
     /// Little-endian, two-dimensional, always a MultiPolygon.
     pub fn to_wkb(&self) -> Vec<u8> {
         wkb::write(&self.0.polygons)
@@ -163,13 +171,7 @@ impl Shape {
         if let [only] = parts {
             return Ok(only.clone());
         }
-        let rings = parts
-            .iter()
-            .flat_map(|shape| &shape.0.polygons)
-            .map(|polygon| {
-                std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(|ring| ring.0.clone()).collect()
-            })
-            .collect();
+        let rings = parts.iter().flat_map(|shape| rings_of(&shape.0.polygons)).collect();
         Self::checked(rings, MAX_VERTICES).map(|checked| checked.shape)
     }
 
@@ -293,6 +295,15 @@ impl Allowance {
         self.left = self.left.checked_sub(positions).ok_or(ShapeError::TooManyVertices { limit: self.limit })?;
         Ok(())
     }
+}
+
+fn rings_of(polygons: &MultiPolygon<f64>) -> Rings {
+    polygons
+        .iter()
+        .map(|polygon| {
+            std::iter::once(polygon.exterior()).chain(polygon.interiors()).map(|ring| ring.0.clone()).collect()
+        })
+        .collect()
 }
 
 fn rings_of_geojson(geometry: &Value, limit: usize) -> Result<Rings, ShapeError> {

@@ -10,9 +10,11 @@ use super::write::{Command, Tx};
 use super::{Author, Store};
 use crate::audit::state;
 use crate::domain::area::{AreaCode, AreaLevel};
+use crate::domain::ids::AreaId;
 use crate::domain::place::LonLat;
 use sea_orm::FromQueryResult;
 use serde_json::json;
+use std::collections::HashMap;
 
 /// One area of an edition. What is `None` keeps what stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,5 +167,32 @@ impl Store {
             [],
         )
         .await
+    }
+}
+
+const AREA_IDS: &str = "SELECT id, code FROM area";
+
+#[derive(FromQueryResult)]
+struct CodedArea {
+    id: i64,
+    code: String,
+}
+
+fn by_code(rows: Vec<CodedArea>) -> Result<HashMap<AreaCode, AreaId>, StoreError> {
+    let code = |text: &str| text.parse().map_err(|_| StoreError::corrupt("area code"));
+    rows.into_iter().map(|row| Ok((code(&row.code)?, AreaId(row.id)))).collect()
+}
+
+impl Store {
+    /// The ids of all areas.
+    pub async fn area_ids(&self) -> Result<HashMap<AreaCode, AreaId>, StoreError> {
+        by_code(self.read_all(AREA_IDS, []).await?)
+    }
+}
+
+impl Tx {
+    /// The ids of all areas, those of this transaction among them.
+    pub async fn area_ids(&mut self) -> Result<HashMap<AreaCode, AreaId>, StoreError> {
+        by_code(self.all(AREA_IDS, []).await?)
     }
 }

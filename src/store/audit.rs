@@ -235,7 +235,7 @@ struct Pending {
 #[derive(FromQueryResult)]
 struct LastOut {
     subject: String,
-    version: i64,
+    version: Option<i64>,
 }
 
 /// Entries looked at in one round.
@@ -274,9 +274,10 @@ impl Command for Sequence {
             tree.push(leaf_hash(entry.leaf.as_bytes()));
             numbered.push((entry.id, sequence));
         }
+        // The plus keeps SQLite from going over all unnumbered entries, with the batch read anew for each.
         let sql = format!(
             "UPDATE audit_entry SET sequence = r.sequence FROM {} WHERE audit_entry.id = r.id
-             AND audit_entry.sequence IS NULL",
+             AND +audit_entry.sequence IS NULL",
             tx.dialect.rows("$1", &[("id", Int), ("sequence", Int)])
         );
         for chunk in numbered.chunks(CHUNK) {
@@ -339,14 +340,14 @@ async fn in_order(tx: &mut Tx, pending: Vec<Pending>) -> Result<Vec<Pending>, St
     subjects.sort_unstable();
     subjects.dedup();
     let sql = format!(
-        "SELECT a.subject, max(a.version) AS version FROM {} JOIN audit_entry a ON a.subject = r.subject
-         WHERE a.sequence IS NOT NULL GROUP BY a.subject",
+        "SELECT r.subject, (SELECT max(a.version) FROM audit_entry a
+         WHERE a.subject = r.subject AND a.sequence IS NOT NULL) AS version FROM {}",
         tx.dialect.rows("$1", &[("subject", Text)])
     );
     let mut out: HashMap<String, i64> = HashMap::new();
     for chunk in subjects.chunks(CHUNK) {
         let found: Vec<LastOut> = tx.all(&sql, [batch(chunk, |s| json!({"subject": s}))]).await?;
-        out.extend(found.into_iter().map(|l| (l.subject, l.version)));
+        out.extend(found.into_iter().filter_map(|l| Some((l.subject, l.version?))));
     }
     let mut waiting: Vec<Vec<Pending>> = Vec::new();
     for entry in pending {
@@ -463,10 +464,15 @@ pub(super) fn organization_entry(
         action,
         subject: id.to_string(),
         version,
-        state: state([
-            ("category", category.into()),
-            ("status", status.into()),
-            ("aggregator", aggregator.into()),
-        ]),
+        state: state([("category", category.into()), ("status", status.into()), ("aggregator", aggregator.into())]),
+    }
+}
+
+impl Store {
+    /// How many entries there are, numbered or not.
+    pub async fn audit_entries(&self) -> Result<u64, StoreError> {
+        let row = self.read_one("SELECT count(*) AS entries FROM audit_entry", []).await?;
+        let count: i64 = column(&row.ok_or_else(|| StoreError::corrupt("count"))?, "entries")?;
+        u64::try_from(count).map_err(|_| StoreError::corrupt("count"))
     }
 }

@@ -4,7 +4,9 @@ use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
-use super::rows::{CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids, quantity};
+use super::rows::{
+    CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids, quantity,
+};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit};
 use crate::domain::calendar::{Day, Moment};
@@ -64,8 +66,7 @@ impl Command for OpenClaim {
         }
         self.check_executor(tx).await?;
         let needs: BTreeSet<NeedId> = self.lines.iter().map(|(need, _)| *need).collect();
-        let mut book =
-            Book::open(tx, self.author, "claim.open", &needs, Lines::None, self.offer.as_slice()).await?;
+        let mut book = Book::open(tx, self.author, "claim.open", &needs, Lines::None, self.offer.as_slice()).await?;
         let offer = match self.offer {
             None => None,
             Some(id) => Some(self.check_offer(tx, &book, id).await?),
@@ -389,7 +390,8 @@ async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<Clai
 
 impl ClaimAccess {
     pub(super) fn allows(&self, row: &ClaimRow) -> bool {
-        let own = |organization: OrganizationId| row.organization_id == organization.0 || row.executor_id == organization.0;
+        let own =
+            |organization: OrganizationId| row.organization_id == organization.0 || row.executor_id == organization.0;
         row.opening == 0 && self.organization.is_none_or(own)
     }
 }
@@ -671,5 +673,14 @@ impl Store {
             )
             .await?;
         Ok(rows.into_iter().map(|r| OfferId(r.id)).collect())
+    }
+}
+
+impl Tx {
+    /// The lines of a claim, ascending by need.
+    pub async fn lines_of_claim(&mut self, claim: ClaimId) -> Result<Vec<ClaimLine>, StoreError> {
+        let sql = format!("SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id = $1 ORDER BY need_id");
+        let rows: Vec<LineRow> = self.all(&sql, [claim.0.into()]).await?;
+        rows.into_iter().map(LineRow::into_line).collect()
     }
 }

@@ -46,10 +46,8 @@ impl Command for ScheduleDelivery {
         }
         claim_for(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
-        let sql = format!(
-            "SELECT id, need_id FROM claim_line WHERE claim_id = $2 AND id IN {}",
-            tx.dialect.numbers("$1")
-        );
+        let sql =
+            format!("SELECT id, need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));
@@ -320,11 +318,9 @@ impl Trip {
             .await?;
         expect_rows(touched, 1)?;
         write_event(tx, self.id, status, self.book.now(), self.author, note).await?;
-        let entry =
-            audit::delivery_entry(self.id, self.claim, status, &self.lines, self.version + 1, self.action);
+        let entry = audit::delivery_entry(self.id, self.claim, status, &self.lines, self.version + 1, self.action);
         self.book.note(entry);
-        let areas: BTreeSet<AreaId> =
-            self.needs.iter().filter_map(|n| self.book.need(*n)).map(|n| n.area).collect();
+        let areas: BTreeSet<AreaId> = self.needs.iter().filter_map(|n| self.book.need(*n)).map(|n| n.area).collect();
         let now = self.book.now();
         self.book.close(tx).await?;
         if self.served {
@@ -373,9 +369,7 @@ async fn areas_of_lines(tx: &mut Tx, id: DeliveryId) -> Result<HashMap<i64, Area
             [id.0.into()],
         )
         .await?;
-    rows.into_iter()
-        .map(|r| Ok((r.line, r.code.parse().map_err(|_| StoreError::corrupt("area code"))?)))
-        .collect()
+    rows.into_iter().map(|r| Ok((r.line, r.code.parse().map_err(|_| StoreError::corrupt("area code"))?))).collect()
 }
 
 async fn write_event(
@@ -388,13 +382,7 @@ async fn write_event(
 ) -> Result<(), StoreError> {
     tx.run(
         "INSERT INTO delivery_event (delivery_id, status, at, user_id, note) VALUES ($1, $2, $3, $4, $5)",
-        [
-            id.0.into(),
-            status.word().into(),
-            at.0.into(),
-            by.map(|u| u.0).into(),
-            note.map(str::to_owned).into(),
-        ],
+        [id.0.into(), status.word().into(), at.0.into(), by.map(|u| u.0).into(), note.map(str::to_owned).into()],
     )
     .await
     .map(|_| ())
@@ -541,9 +529,8 @@ impl Store {
         &self,
         claim: ClaimId,
     ) -> Result<Option<(OrganizationId, OrganizationId)>, StoreError> {
-        let row = self
-            .read_one("SELECT organization_id, executor_id FROM claim WHERE id = $1", [claim.0.into()])
-            .await?;
+        let row =
+            self.read_one("SELECT organization_id, executor_id FROM claim WHERE id = $1", [claim.0.into()]).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some((OrganizationId(column(&row, "organization_id")?), OrganizationId(column(&row, "executor_id")?))))
     }

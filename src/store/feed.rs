@@ -5,12 +5,12 @@
 //! with, and moves its cursor only over those below every running transaction. What it reads are
 //! states, not deltas, so reading a row twice is harmless.
 
+use super::Store;
 use super::areas::AreaDigest;
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::programs::{ITEM_COLUMNS, ItemRecord, PROGRAM_COLUMNS, ProgramRecord};
 use super::rows::{NEED_COLUMNS, NeedRow};
-use super::Store;
 use crate::domain::area::AreaCode;
 use crate::domain::ids::AreaId;
 use crate::domain::need::Need;
@@ -144,11 +144,7 @@ fn marks_sql(dialect: Dialect) -> &'static str {
 }
 
 impl Store {
-    async fn in_snapshot<T: FromQueryResult>(
-        &self,
-        tx: &DatabaseTransaction,
-        sql: &str,
-    ) -> Result<Vec<T>, StoreError> {
+    async fn in_snapshot<T: FromQueryResult>(&self, tx: &DatabaseTransaction, sql: &str) -> Result<Vec<T>, StoreError> {
         let fail = |e: &sea_orm::DbErr| StoreError::from_db(self.dialect, e);
         let statement = Statement::from_string(self.dialect.backend(), sql);
         let rows = tx.query_all_raw(statement).await.map_err(|e| fail(&e))?;

@@ -319,7 +319,8 @@ impl Book {
                 .checked_sub(share)
                 .and_then(|c| c.checked_add(rules::offer_share(after)))
                 .filter(|c| *c <= offer.after.quantity);
-            offer.after.claimed = claimed.ok_or_else(|| StoreError::Fault("an offer would be promised twice".into()))?;
+            offer.after.claimed =
+                claimed.ok_or_else(|| StoreError::Fault("an offer would be promised twice".into()))?;
             offer.after.version = offer.before.version + 1;
         }
         Ok(())

@@ -22,14 +22,18 @@ mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequence, Sequenced};
-pub use claims::{ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, ExpireDue, OpenClaim, ReleaseClaim, RenewClaim};
+pub use claims::{
+    ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, ExpireDue, OpenClaim, ReleaseClaim, RenewClaim,
+};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
-pub use idempotency::{Keyed, Scope};
 pub use feed::{Cursor, Feed, Snapshot, StoredArea};
-pub use needs::{CloseNeed, ImportNeeds, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds};
+pub use idempotency::{Keyed, Scope};
+pub use needs::{
+    CloseNeed, ImportNeeds, ImportedNeed, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds,
+};
 pub use overlaps::{
-    ImportDistributions, ImportRules, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
+    ImportDistributions, ImportRules, ImportedAid, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
     RecomputeOverlaps, ResolveOverlap,
 };
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
@@ -195,11 +199,7 @@ impl Store {
         self.reader.ping().await.is_ok()
     }
 
-    async fn read_one<const N: usize>(
-        &self,
-        sql: &str,
-        values: [Value; N],
-    ) -> Result<Option<QueryResult>, StoreError> {
+    async fn read_one<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<Option<QueryResult>, StoreError> {
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         self.reader.query_one_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))
     }

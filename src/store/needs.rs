@@ -5,7 +5,7 @@ use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
-use super::rows::{LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
+use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit, people};
 use crate::domain::area::AreaCode;
@@ -402,7 +402,8 @@ impl ImportNeeds {
                        "required": r.required.get(), "severity": r.severity.get(), "status": r.status.word(),
                        "external_id": r.external_id})
             });
-            let mut inserted: Vec<i64> = tx.all::<Inserted, 1>(&sql, [values]).await?.into_iter().map(|i| i.id).collect();
+            let mut inserted: Vec<i64> =
+                tx.all::<Inserted, 1>(&sql, [values]).await?.into_iter().map(|i| i.id).collect();
             inserted.sort_unstable();
             ledger::expect_rows(inserted.len() as u64, chunk.len())?;
             let mut needs = Vec::with_capacity(chunk.len());
@@ -441,7 +442,8 @@ enum Restated {
 fn restate(book: &mut Book, id: NeedId, row: &OpeningNeed) -> Result<Restated, StoreError> {
     let need = *book.need(id).ok_or(StoreError::NotFound("need"))?;
     let line = book.opening_line(id);
-    let (allocated, delivered) = line.map_or((Quantity::ZERO, Quantity::ZERO), |l: ClaimLine| (l.quantity, l.delivered));
+    let (allocated, delivered) =
+        line.map_or((Quantity::ZERO, Quantity::ZERO), |l: ClaimLine| (l.quantity, l.delivered));
     let same_terms = need.area == row.area
         && need.program == row.program
         && need.item == row.item
@@ -580,5 +582,85 @@ impl Store {
             column(&row, "reserved")?,
             column(&row, "delivered")?,
         ])
+    }
+}
+
+/// A need that an import has brought, with its opening balances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedNeed {
+    pub external_id: String,
+    pub area: AreaCode,
+    pub item: ItemId,
+    pub period: Period,
+    pub counters: Counters,
+    pub severity: Severity,
+    /// Promised before Salur, delivered quantity included.
+    pub allocated: Quantity,
+    pub delivered: Quantity,
+}
+
+#[derive(FromQueryResult)]
+struct ImportedRow {
+    external_id: String,
+    code: String,
+    item_id: i64,
+    period_start: String,
+    period_end: String,
+    required: i64,
+    reserved: i64,
+    need_delivered: i64,
+    severity: i64,
+    allocated: i64,
+    delivered: i64,
+}
+
+impl ImportedRow {
+    fn into_need(self) -> Result<ImportedNeed, StoreError> {
+        let (required, reserved) = (rows::quantity(self.required)?, rows::quantity(self.reserved)?);
+        let counters = Counters::new(required, reserved, rows::quantity(self.need_delivered)?);
+        Ok(ImportedNeed {
+            external_id: self.external_id,
+            area: self.code.parse().map_err(|_| StoreError::corrupt("area code"))?,
+            item: ItemId(self.item_id),
+            period: rows::period(&self.period_start, &self.period_end)?,
+            counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
+            severity: Severity::new(self.severity).ok_or_else(|| StoreError::corrupt("severity"))?,
+            allocated: rows::quantity(self.allocated)?,
+            delivered: rows::quantity(self.delivered)?,
+        })
+    }
+}
+
+impl Store {
+    /// All needs that imports have brought: those with an external id.
+    pub async fn imported_needs(&self) -> Result<Vec<ImportedNeed>, StoreError> {
+        let rows: Vec<ImportedRow> = self
+            .read_all(
+                "SELECT n.external_id, a.code, n.item_id, n.period_start, n.period_end, n.required, n.reserved,
+                 n.delivered AS need_delivered, n.severity, COALESCE(o.quantity, 0) AS allocated,
+                 COALESCE(o.delivered, 0) AS delivered
+                 FROM need n JOIN area a ON a.id = n.area_id
+                 LEFT JOIN (SELECT l.need_id, l.quantity, l.delivered FROM claim c JOIN claim_line l ON l.claim_id = c.id
+                            WHERE c.opening = 1) o ON o.need_id = n.id
+                 WHERE n.external_id IS NOT NULL",
+                [],
+            )
+            .await?;
+        rows.into_iter().map(ImportedRow::into_need).collect()
+    }
+}
+
+#[derive(FromQueryResult)]
+struct NeedExternal {
+    id: i64,
+    external_id: String,
+}
+
+impl Tx {
+    /// The ids of all needs that imports have brought, by external id.
+    pub async fn need_ids(&mut self) -> Result<HashMap<String, NeedId>, StoreError> {
+        let rows: Vec<NeedExternal> =
+            self.all("SELECT id, external_id FROM need WHERE external_id IS NOT NULL", []).await?;
+        Ok(rows.into_iter().map(|r| (r.external_id, NeedId(r.id))).collect())
     }
 }

@@ -121,12 +121,8 @@ impl OverlapRow {
             [a, b] => Some((ProgramId(a), ProgramId(b))),
             _ => None,
         };
-        let evidence: Option<Vec<Source>> = body["evidence"]
-            .as_array()
-            .ok_or_else(bad)?
-            .iter()
-            .map(|s| s.as_str().and_then(source_from))
-            .collect();
+        let evidence: Option<Vec<Source>> =
+            body["evidence"].as_array().ok_or_else(bad)?.iter().map(|s| s.as_str().and_then(source_from)).collect();
         let status = OverlapStatus::from_word(&self.status).ok_or_else(bad)?;
         let place = |name: &str| body[name].as_u64().and_then(|n| usize::try_from(n).ok());
         let finding = Finding {
@@ -175,9 +171,7 @@ fn rule_from(text: &str) -> Option<Rule> {
     let programs: Vec<ProgramId> = numbers("programs").into_iter().map(ProgramId).collect();
     let kind = match (body["kind"].as_str()?, &programs[..]) {
         ("exclusive", [a, b]) => RuleKind::Exclusive { programs: (*a, *b) },
-        ("permitted", _) => {
-            RuleKind::Permitted { programs, items: numbers("items").into_iter().map(ItemId).collect() }
-        }
+        ("permitted", _) => RuleKind::Permitted { programs, items: numbers("items").into_iter().map(ItemId).collect() },
         _ => return None,
     };
     Some(Rule {
@@ -246,9 +240,8 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
         .collect::<Result<_, StoreError>>()?;
     let fresh: BTreeMap<String, Finding> =
         findings(&served, &required, &rules).into_iter().map(|f| (f.key(), f)).collect();
-    let rows: Vec<OverlapRow> = tx
-        .all(&format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE area_id IN {set} ORDER BY id"), [wanted])
-        .await?;
+    let rows: Vec<OverlapRow> =
+        tx.all(&format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE area_id IN {set} ORDER BY id"), [wanted]).await?;
     let mut stored = BTreeMap::new();
     for row in rows {
         let overlap = row.into_overlap()?;
@@ -261,8 +254,7 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
             Change::Unchanged => {}
             Change::Insert(finding) => {
                 let id = insert(tx, key, &finding).await?;
-                let overlap =
-                    Overlap { id, status: finding.status, finding, version: 1, note: None, open: true };
+                let overlap = Overlap { id, status: finding.status, finding, version: 1, note: None, open: true };
                 entries.push(entry(&overlap, None, "overlap.find"));
             }
             Change::Update(after, _) => {
@@ -452,11 +444,8 @@ impl Command for ResolveOverlap {
         })?;
         let Some(after) = after else { return Ok(()) };
         update(tx, &after, self.author).await?;
-        tx.run(
-            "UPDATE overlap SET note_salt = $2 WHERE id = $1",
-            [self.id.0.into(), self.salt.to_vec().into()],
-        )
-        .await?;
+        tx.run("UPDATE overlap SET note_salt = $2 WHERE id = $1", [self.id.0.into(), self.salt.to_vec().into()])
+            .await?;
         audit::append(tx, now, self.author, vec![entry(&after, Some(&self.salt), "overlap.resolve")]).await
     }
 }
@@ -582,8 +571,7 @@ impl ImportDistributions {
         );
         let wanted = batch(rows, |r| json!({"external_id": r.external_id}));
         let known: Vec<DistributionRow> = tx.all(&sql, [wanted, self.source.as_str().into()]).await?;
-        let known: HashMap<String, DistributionRow> =
-            known.into_iter().map(|k| (k.external_id.clone(), k)).collect();
+        let known: HashMap<String, DistributionRow> = known.into_iter().map(|k| (k.external_id.clone(), k)).collect();
         let mut changed = Vec::new();
         for row in rows {
             let organization = organizations.get(row.organization.as_str()).copied().unwrap_or_default();
@@ -694,8 +682,7 @@ impl Store {
         let kinds = if filter.kinds.is_empty() { OverlapKind::ALL.to_vec() } else { filter.kinds.clone() };
         let statuses = if filter.statuses.is_empty() { OverlapStatus::ALL.to_vec() } else { filter.statuses.clone() };
         let area = filter.area.as_ref().map(AreaCode::to_string).unwrap_or_default();
-        let (after_code, after_id) =
-            after.map_or((String::new(), 0), |(code, id)| (code.to_string(), id.0));
+        let (after_code, after_id) = after.map_or((String::new(), 0), |(code, id)| (code.to_string(), id.0));
         let (kind_set, status_set) = (self.dialect.texts("$1"), self.dialect.texts("$2"));
         let matching = format!(
             "FROM overlap o JOIN area a ON a.id = o.area_id
@@ -773,5 +760,53 @@ impl Store {
     pub async fn overlap_rules(&self) -> Result<Vec<Rule>, StoreError> {
         let rows: Vec<RuleRow> = self.read_all("SELECT body FROM overlap_rule ORDER BY id", []).await?;
         rows.iter().map(|r| rule_from(&r.body).ok_or_else(|| StoreError::corrupt("rule"))).collect()
+    }
+}
+
+/// A stored record of aid from outside, as an import compares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedAid {
+    pub external_id: String,
+    pub organization: String,
+    pub area: AreaCode,
+    pub item: ItemId,
+    pub quantity: Quantity,
+    pub period: Period,
+}
+
+#[derive(FromQueryResult)]
+struct ImportedAidRow {
+    external_id: String,
+    name: String,
+    code: String,
+    item_id: i64,
+    quantity: i64,
+    period_start: String,
+    period_end: String,
+}
+
+impl Store {
+    /// All aid from outside that one source has told of.
+    pub async fn aid_of_source(&self, source: &str) -> Result<Vec<ImportedAid>, StoreError> {
+        let rows: Vec<ImportedAidRow> = self
+            .read_all(
+                "SELECT d.external_id, o.name, a.code, d.item_id, d.quantity, d.period_start, d.period_end
+                 FROM distribution d JOIN organization o ON o.id = d.organization_id JOIN area a ON a.id = d.area_id
+                 WHERE d.source = $1",
+                [source.into()],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|r| {
+                Ok(ImportedAid {
+                    external_id: r.external_id,
+                    organization: r.name,
+                    area: r.code.parse().map_err(|_| StoreError::corrupt("area code"))?,
+                    item: ItemId(r.item_id),
+                    quantity: quantity(r.quantity)?,
+                    period: period(&r.period_start, &r.period_end)?,
+                })
+            })
+            .collect()
     }
 }

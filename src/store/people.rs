@@ -61,8 +61,7 @@ async fn insert(
         )
         .await?;
     let id = OrganizationId(id);
-    let entry =
-        audit::organization_entry(id, category.word(), status.word(), aggregator, 1, "organization.add");
+    let entry = audit::organization_entry(id, category.word(), status.word(), aggregator, 1, "organization.add");
     audit::append(tx, now, author, vec![entry]).await?;
     Ok(id)
 }
@@ -134,7 +133,8 @@ impl Command for AddUser {
                 let id: i64 = column(&row, "id")?;
                 let organization: Option<i64> = column(&row, "organization_id")?;
                 let held: Option<String> = column(&row, "area_code")?;
-                let other_organization = organization.is_some() && user.organization.is_some_and(|o| Some(o.0) != organization);
+                let other_organization =
+                    organization.is_some() && user.organization.is_some_and(|o| Some(o.0) != organization);
                 if other_organization || (held.is_some() && area.is_some() && held != area) {
                     return Err(StoreError::bad(
                         "email",
@@ -296,5 +296,13 @@ impl Store {
             .await?
             .ok_or_else(|| StoreError::corrupt("count"))?;
         Ok(column::<i64>(&row, "records")? == 0)
+    }
+}
+
+impl Store {
+    /// The user of an e-mail address, disabled ones left out.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<UserId>, StoreError> {
+        let row = self.read_one("SELECT id FROM app_user WHERE email = $1 AND disabled = 0", [email.into()]).await?;
+        row.map(|r| column(&r, "id").map(UserId)).transpose()
     }
 }

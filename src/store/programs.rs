@@ -9,7 +9,7 @@ use crate::domain::ids::{ItemId, ProgramId};
 use crate::domain::program::{HoldRules, Item, ItemKind, Program};
 use sea_orm::FromQueryResult;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One item with its program, as a file tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,7 @@ impl Command for ImportPrograms {
     type Answer = ();
 
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let programs: BTreeMap<&str, &ProgramRow> =
-            self.rows.iter().map(|r| (r.program_key.as_str(), r)).collect();
+        let programs: BTreeMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.program_key.as_str(), r)).collect();
         let hold = HoldRules::default();
         let columns = [("key", Text), ("name_id", Text), ("name_en", Text)];
         let sql = format!(
@@ -48,14 +47,11 @@ impl Command for ImportPrograms {
              ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en",
             tx.dialect.rows("$1", &columns)
         );
-        let values = batch(programs.values(), |r| {
-            json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en})
-        });
-        tx.run(
-            &sql,
-            [values, hold.default_seconds.into(), hold.max_seconds.into(), hold.max_renewals.into()],
-        )
-        .await?;
+        let values = batch(
+            programs.values(),
+            |r| json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en}),
+        );
+        tx.run(&sql, [values, hold.default_seconds.into(), hold.max_seconds.into(), hold.max_renewals.into()]).await?;
         let columns =
             [("program", Text), ("key", Text), ("name_id", Text), ("name_en", Text), ("unit", Text), ("kind", Text)];
         let sql = format!(
@@ -142,5 +138,19 @@ impl Store {
         let items: Vec<ItemRecord> = self.read_all(&sql, []).await?;
         let items = items.into_iter().map(ItemRecord::into_item).collect::<Result<_, _>>()?;
         Ok((programs.into_iter().map(ProgramRecord::into_program).collect(), items))
+    }
+}
+
+impl Tx {
+    /// The ids of all items with those of their programs, by key.
+    pub async fn item_ids(&mut self) -> Result<HashMap<String, (ProgramId, ItemId)>, StoreError> {
+        let items: Vec<ItemRecord> = self.all(&format!("SELECT {ITEM_COLUMNS} FROM item"), []).await?;
+        Ok(items.into_iter().map(|i| (i.key, (ProgramId(i.program_id), ItemId(i.id)))).collect())
+    }
+
+    /// The ids of all programs, by key.
+    pub async fn program_ids(&mut self) -> Result<HashMap<String, ProgramId>, StoreError> {
+        let programs: Vec<ProgramRecord> = self.all(&format!("SELECT {PROGRAM_COLUMNS} FROM program"), []).await?;
+        Ok(programs.into_iter().map(|p| (p.key, ProgramId(p.id))).collect())
     }
 }

@@ -60,8 +60,7 @@ pub(super) const NEED_COLUMNS: &str = "id, area_id, program_id, item_id, period_
 
 impl NeedRow {
     pub fn into_need(self) -> Result<Need, StoreError> {
-        let counters =
-            Counters::new(quantity(self.required)?, quantity(self.reserved)?, quantity(self.delivered)?);
+        let counters = Counters::new(quantity(self.required)?, quantity(self.reserved)?, quantity(self.delivered)?);
         Ok(Need {
             id: NeedId(self.id),
             area: AreaId(self.area_id),
@@ -192,8 +191,7 @@ impl OrganizationRow {
         Ok(Organization {
             id: OrganizationId(self.id),
             name: self.name,
-            category: OrganizationCategory::from_word(&self.category)
-                .ok_or_else(|| StoreError::corrupt("category"))?,
+            category: OrganizationCategory::from_word(&self.category).ok_or_else(|| StoreError::corrupt("category"))?,
             status: OrganizationStatus::from_word(&self.status).ok_or_else(|| StoreError::corrupt("status"))?,
             aggregator: self.aggregator != 0,
         })

@@ -1,9 +1,7 @@
 //! The printed schema is the committed one, and the contract's names are all in it.
 
 use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{
-    FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition,
-};
+use async_graphql::parser::types::{FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,8 +14,8 @@ fn the_committed_schema_is_the_one_that_the_code_prints() {
 
 #[test]
 fn every_name_of_the_contract_is_in_the_schema_with_the_same_type() {
-    let shared = std::env::var("SALUR_SHARED")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
+    let shared =
+        std::env::var("SALUR_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned());
     let Ok(contract) = std::fs::read_to_string(Path::new(&shared).join("contract.graphql")) else {
         eprintln!("SKIPPED: {shared}/contract.graphql is not here, so the schema was not compared with the contract");
         return;

@@ -3,12 +3,12 @@
 use super::need::NeedConnection;
 use crate::atlas::{self, AreaRef, NeedQuery, Order};
 use crate::domain::area::AreaCode;
+use crate::domain::quantity::Quantity as Amount;
 use crate::graphql::context::{actor, service};
 use crate::graphql::enums::{AreaLevel, PointSource};
 use crate::graphql::errors::Answer;
 use crate::graphql::inputs::{NeedFilter, first};
 use crate::graphql::scalars::{GeoJSON, Quantity};
-use crate::domain::quantity::Quantity as Amount;
 use crate::service::{Code, ServiceError};
 use async_graphql::{Context, ID, Object, SimpleObject};
 

@@ -151,9 +151,7 @@ impl ClaimLine {
 /// The need under a line that the caller may see.
 fn need(ctx: &Context<'_>, id: NeedId) -> Answer<Need> {
     let view = service(ctx)?.atlas().need(id);
-    Ok(Need(view.ok_or_else(|| {
-        ServiceError::new(Code::Unavailable, "the map is being read anew; ask again shortly")
-    })?))
+    Ok(Need(view.ok_or_else(|| ServiceError::new(Code::Unavailable, "the map is being read anew; ask again shortly"))?))
 }
 
 /// A claim that the caller has just changed or asked for by a key of their own.

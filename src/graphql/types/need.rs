@@ -125,14 +125,10 @@ impl NeedConnection {
         let page = service(ctx)?.atlas().needs(&query).map_err(ServiceError::from)?;
         let cursors: Vec<String> = page.rows.iter().map(|r| r.cursor.clone()).collect();
         let wanted = |name: &str| ctx.look_ahead().field(name).exists();
-        let nodes =
-            if wanted("nodes") { page.rows.iter().map(|r| Need(r.view.clone())).collect() } else { Vec::new() };
+        let nodes = if wanted("nodes") { page.rows.iter().map(|r| Need(r.view.clone())).collect() } else { Vec::new() };
         let edges = if wanted("edges") {
-            let edge = |r: crate::atlas::Row| NeedEdge {
-                node: Need(r.view),
-                cursor: r.cursor,
-                distance_meters: r.distance_m,
-            };
+            let edge =
+                |r: crate::atlas::Row| NeedEdge { node: Need(r.view), cursor: r.cursor, distance_meters: r.distance_m };
             page.rows.into_iter().map(edge).collect()
         } else {
             Vec::new()

@@ -1,0 +1,117 @@
+//! `salur audit`
+
+use super::database::{DatabaseFlags, store_failure};
+use super::outcome::{Failure, say, show};
+use super::progress::Progress;
+use crate::audit::bundle;
+use crate::audit::signing::{PublicKey, SigningKey};
+use crate::audit::tree::to_hex;
+use crate::config::Settings;
+use crate::service::audit_log::{self, ExportFailure};
+use clap::{Args, Subcommand};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Hand out the audit log, and check one that was handed out
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  salur audit export --out audit-2026-03
+  salur audit verify audit-2026-03 --public-key audit-key.pem.pub")]
+pub enum Audit {
+    Export(Export),
+    Verify(Verify),
+}
+
+/// Sign the log and write all of it into a new directory
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Give the directory and audit-key.pem.pub, which lies beside the database, to whoever shall check it.
+
+Example:
+  salur audit export --out audit-2026-03")]
+pub struct Export {
+    /// A directory that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    database: DatabaseFlags,
+}
+
+/// Check a log that was handed out; needs no database
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --old-head, the heads.jsonl of an earlier export, it also shows that nothing of that export was changed since.
+
+Examples:
+  salur audit verify audit-2026-03 --public-key audit-key.pem.pub
+  salur audit verify audit-2026-03 --public-key audit-key.pem.pub --old-head audit-2026-02/heads.jsonl")]
+pub struct Verify {
+    /// The directory that `salur audit export` wrote
+    dir: PathBuf,
+    /// The public key, from a source that the giver of the directory cannot change
+    #[arg(long, value_name = "FILE")]
+    public_key: PathBuf,
+    /// The heads.jsonl of an earlier export
+    #[arg(long, value_name = "FILE")]
+    old_head: Option<PathBuf>,
+}
+
+impl Audit {
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Audit::Export(export) => export.run().await,
+            Audit::Verify(verify) => verify.run(),
+        }
+    }
+}
+
+/// The key that signs the log, made where there is none yet.
+pub(super) fn signing_key(settings: &Settings) -> Result<Arc<SigningKey>, Failure> {
+    let fail = |e: String| Failure::failed(e);
+    fs::create_dir_all(&settings.data_dir)
+        .map_err(|e| fail(format!("{} cannot be made: {e}; check --data-dir", settings.data_dir.display())))?;
+    let key = SigningKey::create_or_load(&settings.data_dir.join("audit-key.pem"));
+    key.map(Arc::new).map_err(|e| fail(e.to_string()))
+}
+
+impl Export {
+    async fn run(self) -> Result<(), Failure> {
+        let (store, settings) = self.database.open().await?;
+        let key = signing_key(&settings)?;
+        let progress = Progress::new();
+        let exported = audit_log::export(&store, &key, &self.out, &|done, of| {
+            if of >= 10_000 {
+                progress.count("writing the log", done, of);
+            }
+        })
+        .await;
+        drop(progress);
+        let exported = exported.map_err(|e| match e {
+            ExportFailure::Store(e) => store_failure(&settings, &e),
+            other => Failure::failed(other.to_string()),
+        })?;
+        show(&format!("{} entries, head {}", exported.totals.leaves, to_hex(&exported.head.root)))
+    }
+}
+
+impl Verify {
+    fn run(self) -> Result<(), Failure> {
+        let key = PublicKey::load(&self.public_key).map_err(|e| Failure::failed(e.to_string()))?;
+        let old_head = self.old_head.map(|path| bundle::last_head_of(&path, &key)).transpose();
+        let old_head = old_head.map_err(|problem| Failure::failed(problem.to_string()))?;
+        let report = bundle::verify(&self.dir, &key, old_head).map_err(|problems| {
+            for problem in &problems {
+                say(&problem.to_string());
+            }
+            Failure::shown()
+        })?;
+        let totals = report.totals;
+        show(&format!("OK: {} entries, {} signed heads, root {}", totals.leaves, report.heads, to_hex(&report.root)))?;
+        show(&format!(
+            "{} needs: {} required, {} reserved, {} delivered; {} claim lines",
+            totals.needs, totals.required, totals.reserved, totals.delivered, totals.lines
+        ))
+    }
+}

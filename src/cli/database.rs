@@ -1,0 +1,65 @@
+//! The database that a command works on.
+
+use super::outcome::Failure;
+use crate::config::{Given, Settings};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct DatabaseFlags {
+    /// sqlite://FILE, or postgres://USER@HOST/NAME [default: sqlite://salur.db]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Where keys rest [default: beside the SQLite file, else the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl DatabaseFlags {
+    pub fn settings(&self, listen: Option<String>) -> Result<Settings, Failure> {
+        let given = Given { database: self.database.clone(), listen, data_dir: self.data_dir.clone(), log: None };
+        Settings::load(given).map_err(|e| Failure::usage(e.to_string()))
+    }
+
+    /// Opens the database, brought up to date, for a command that writes no more log than it must.
+    pub async fn open(&self) -> Result<(Store, Settings), Failure> {
+        let settings = self.settings(None)?;
+        start_log(&settings, "warn")?;
+        let store = open(&settings, true).await?;
+        Ok((store, settings))
+    }
+}
+
+pub fn start_log(settings: &Settings, usual: &str) -> Result<(), Failure> {
+    telemetry::start(settings.log.as_deref().unwrap_or(usual)).map_err(|e| Failure::usage(e.to_string()))
+}
+
+pub async fn open(settings: &Settings, migrate: bool) -> Result<Store, Failure> {
+    let fail = |error: StoreError| match error {
+        StoreError::BadInput { .. } => Failure::usage(error.to_string()),
+        StoreError::Unavailable(why) | StoreError::Fault(why) => Failure::failed(format!(
+            "the database {} cannot be opened: {why}; check that it is there, that you may write to it, and its address",
+            settings.database_shown()
+        )),
+        other => store_failure(settings, &other),
+    };
+    let store = Store::open(&StoreOptions::new(&settings.database)).await.map_err(fail)?;
+    if migrate {
+        store.migrate().await.map_err(fail)?;
+    }
+    Ok(store)
+}
+
+/// What the store says, for people.
+pub fn store_failure(settings: &Settings, error: &StoreError) -> Failure {
+    let database = settings.database_shown();
+    Failure::failed(match error {
+        StoreError::Unavailable(why) => {
+            format!("the database {database} is not available: {why}; repeat the command when it is back")
+        }
+        StoreError::Fault(why) => format!("{database}: {why}; nothing was changed, please report this"),
+        other => other.to_string(),
+    })
+}

@@ -1,0 +1,178 @@
+//! Settings: what was given on the command line, else the environment, else `salur.toml` in the
+//! working directory, else the defaults.
+
+use serde::Deserialize;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "salur.toml";
+const DATABASE: &str = "sqlite://salur.db";
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `sqlite://FILE` or `postgres://…`.
+    pub database: String,
+    pub listen: SocketAddr,
+    /// Where keys rest: beside an SQLite file, else the working directory, unless set.
+    pub data_dir: PathBuf,
+    /// Which log lines are written, as `level` or `target=level,…`; `None`: the command's own choice.
+    pub log: Option<String>,
+}
+
+/// One source's word; `None`: it says nothing.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    pub database: Option<String>,
+    pub listen: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub log: Option<String>,
+}
+
+/// A setting that cannot be used. The text says where it stands and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSetting(String);
+
+impl Settings {
+    /// Settings of this process: `flags`, its environment and its working directory.
+    pub fn load(flags: Given) -> Result<Settings, BadSetting> {
+        let file = match fs::read_to_string(FILE) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(BadSetting(format!("{FILE} cannot be read: {error}; mend or remove it"))),
+        };
+        Self::resolve(flags, |name| std::env::var(name).ok(), file.as_deref())
+    }
+
+    /// As [`Settings::load`], from the given environment and the given text of `salur.toml`.
+    pub fn resolve(
+        flags: Given,
+        environment: impl Fn(&str) -> Option<String>,
+        file: Option<&str>,
+    ) -> Result<Settings, BadSetting> {
+        let file: Given = match file.map(toml::from_str).transpose() {
+            Ok(given) => given.unwrap_or_default(),
+            Err(error) => {
+                let why = error.message().replace('\n', " ");
+                return Err(BadSetting(format!("{FILE}: {why}; it may set database, listen, data_dir and log")));
+            }
+        };
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let database =
+            flags.database.or_else(|| variable("SALUR_DATABASE")).or(file.database).unwrap_or_else(|| DATABASE.into());
+        let listen = [
+            ("--listen", flags.listen),
+            ("SALUR_LISTEN", variable("SALUR_LISTEN")),
+            ("listen in salur.toml", file.listen),
+        ];
+        let listen = match listen.into_iter().find_map(|(place, text)| Some((place, text?))) {
+            None => LISTEN,
+            Some((place, text)) => text.parse().map_err(|_| {
+                BadSetting(format!("{place}: {text:?} is not an address; write one like 127.0.0.1:8080 or [::]:8080"))
+            })?,
+        };
+        let data_dir = flags
+            .data_dir
+            .or_else(|| variable("SALUR_DATA_DIR").map(PathBuf::from))
+            .or(file.data_dir)
+            .unwrap_or_else(|| beside(&database));
+        let log = flags.log.or_else(|| variable("SALUR_LOG")).or(file.log);
+        Ok(Settings { database, listen, data_dir, log })
+    }
+
+    /// The database's address for people to read: without a password.
+    pub fn database_shown(&self) -> String {
+        let Some((scheme, rest)) = self.database.split_once("://") else { return self.database.clone() };
+        // The last @ before the path ends the credentials: a password may hold one, too.
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((credentials, host)) => {
+                let user = credentials.split(':').next().unwrap_or_default();
+                let tail = rest.get(authority.len()..).unwrap_or_default();
+                let path = tail.split('?').next().unwrap_or_default();
+                format!("{scheme}://{user}@{host}{path}")
+            }
+            None if scheme.starts_with("postgres") => {
+                format!("{scheme}://{}", rest.split('?').next().unwrap_or_default())
+            }
+            None => self.database.clone(),
+        }
+    }
+}
+
+/// The directory of an SQLite file; the working directory for everything else.
+fn beside(database: &str) -> PathBuf {
+    let file = database.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    let file = file.and_then(|rest| rest.split('?').next()).unwrap_or_default();
+    match Path::new(file).parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(flags: Given, environment: &[(&str, &str)], file: &str) -> Result<Settings, String> {
+        let variable = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        Settings::resolve(flags, variable, Some(file)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn flags_come_before_the_environment_before_the_file_before_the_defaults() {
+        let file = "database = \"sqlite://file.db\"\nlisten = \"127.0.0.1:3\"\n";
+        let environment = [("SALUR_DATABASE", "sqlite://env.db"), ("SALUR_LISTEN", "")];
+        let flags = Given { database: Some("sqlite://flag.db".into()), ..Given::default() };
+        let database = |s: Result<Settings, String>| s.map(|s| s.database);
+        assert_eq!(database(settings(flags, &environment, file)), Ok("sqlite://flag.db".into()));
+        let second = settings(Given::default(), &environment, file).expect("good settings");
+        assert_eq!(second.database, "sqlite://env.db");
+        assert_eq!(second.listen.port(), 3, "an empty variable is one that is not set");
+        assert_eq!(database(settings(Given::default(), &[], file)), Ok("sqlite://file.db".into()));
+        let default = settings(Given::default(), &[], "").expect("good settings");
+        assert_eq!((default.database.as_str(), default.listen.to_string()), (DATABASE, "127.0.0.1:8080".into()));
+    }
+
+    #[test]
+    fn keys_rest_beside_an_sqlite_file_unless_a_directory_is_set() {
+        for (database, expected) in [
+            ("sqlite://salur.db", "."),
+            ("sqlite://data/salur.db?mode=rwc", "data"),
+            ("sqlite:///var/lib/salur/salur.db", "/var/lib/salur"),
+            ("sqlite:salur.db", "."),
+            ("postgres://u@h/salur", "."),
+        ] {
+            assert_eq!(beside(database), PathBuf::from(expected), "{database}");
+        }
+        let set = settings(Given::default(), &[("SALUR_DATA_DIR", "/keys")], "").expect("good settings");
+        assert_eq!(set.data_dir, PathBuf::from("/keys"));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_refused_with_its_place() {
+        let refused =
+            |flags, environment: &[(&str, &str)], file| settings(flags, environment, file).expect_err("wrong");
+        assert!(refused(Given::default(), &[("SALUR_LISTEN", "here")], "").starts_with("SALUR_LISTEN: \"here\""));
+        let unknown = refused(Given::default(), &[], "databse = \"x\"");
+        assert!(unknown.starts_with("salur.toml: unknown field `databse`"), "{unknown}");
+        assert!(!refused(Given::default(), &[], "listen = ").contains('\n'));
+    }
+
+    #[test]
+    fn a_shown_database_has_no_password() {
+        for (url, shown) in [
+            ("postgres://u:s@cret@h:5/d?password=x", "postgres://u@h:5/d"),
+            ("postgres://h/d?password=x", "postgres://h/d"),
+            ("sqlite://salur.db", "sqlite://salur.db"),
+        ] {
+            let settings = settings(Given { database: Some(url.into()), ..Given::default() }, &[], "");
+            assert_eq!(settings.map(|s| s.database_shown()), Ok(shown.to_owned()));
+        }
+    }
+}
