@@ -434,6 +434,11 @@ fn a_compiled_filter_follows_a_new_edition_when_it_is_renewed() {
     contents.edition += 1;
     atlas.load(contents).expect("sound contents");
     assert!(!compiled.matches(&in_first));
+    // A query that is overtaken by an edition between its geometry and its pass over the needs.
+    let mut overtaken = compiled.clone();
+    let state = atlas.read_with(&mut overtaken);
+    assert!(overtaken.is_of(&state.ground) && overtaken.matches(&in_first));
+    drop(state);
     compiled.renew_from(&atlas);
     assert!(compiled.matches(&in_first) && atlas.matches(&filter, &in_first));
 }
