@@ -24,19 +24,27 @@ const ROOMS: &[Room] = &[
     room("main", &["cli"], "the program only hands its arguments over and exits"),
     room("lib", &[], "the crate root declares the rooms and has no code"),
     room("cli", &[EVERYTHING], "start-up puts the rooms together"),
-    room("http", &["graphql", "service", "telemetry", "config"], "the transport knows use cases, not where data lives"),
+    room("http", &["graphql", "service"], "the transport knows use cases, not where data lives"),
     room("graphql", &["service", "atlas"], "resolvers parse, ask and present; they see no row, rule or shape"),
-    room("service", &["store", "atlas", "matching", "audit", "clock"], "use cases authorise, call and announce"),
+    room(
+        "service",
+        &["store", "atlas", "matching", "audit", "spatial", "import", "demo", "random"],
+        "use cases authorise, call and announce",
+    ),
     room("atlas", &["spatial"], "the picture in memory is fed from outside and asks nobody"),
-    room("store", &["audit"], "the judge decides from the database alone; of audit it knows the leaf's format"),
+    room(
+        "store",
+        &["audit", "clock", "random"],
+        "the judge decides from the database alone; of audit it knows the leaf's format and the tree",
+    ),
     room("spatial", &[], "shapes only: no claim can make them stale"),
     room("matching", &[], "a plan is a function of its input"),
     room("audit", &[], "a log is verified without a database"),
-    room("import", &["spatial", "service"], "files become values, and use cases publish them"),
-    room("export", &["service"], "an export shows what its reader may see"),
-    room("demo", &["spatial", "service"], "the demo city comes in through the door that everybody uses"),
+    room("import", &["spatial"], "files become values; use cases publish them"),
+    room("demo", &[], "the demo city is a function of its seed; use cases write it"),
     room("domain", &[], "values and rules that know nobody"),
     room("clock", &[], "a leaf"),
+    room("random", &[], "a leaf"),
     room("config", &[], "a leaf"),
     room("telemetry", &[], "a leaf"),
 ];
@@ -57,6 +65,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("wkt", &["spatial", "demo", "import"], "elsewhere a shape is a value to pass on"),
     ("clap", &["cli"], "settings reach the other rooms as values"),
     ("ed25519_dalek", &["audit"], "one place signs and verifies"),
+    ("getrandom", &["random", "audit"], "one door to randomness; a key is made where it is used"),
 ];
 
 /// Calls that read the time. Code gets the time from its caller, so that a test can choose it.

@@ -172,6 +172,7 @@ fn every_need_comes_exactly_once_over_all_pages_in_every_order() {
             let mut visited = Vec::new();
             loop {
                 let page = atlas.needs(&query).expect("a sound query");
+                assert!(!page.has_next || !page.rows.is_empty(), "{order:?}: a page of nothing leads nowhere");
                 visited.extend(page.rows.iter().map(|row| row.view.need.id));
                 query.after = page.rows.last().map(|row| row.cursor.clone());
                 if !page.has_next {
@@ -201,6 +202,7 @@ fn paging_neither_repeats_nor_skips_what_did_not_change_while_needs_and_areas_ch
         let mut visited = Vec::new();
         loop {
             let page = atlas.needs(&query).expect("a sound query");
+            assert!(!page.has_next || !page.rows.is_empty(), "{order:?}: a page of nothing leads nowhere");
             visited.extend(page.rows.iter().filter(|row| steady(&row.view.need)).map(|row| row.view.need.id));
             query.after = page.rows.last().map(|row| row.cursor.clone());
             if !page.has_next {

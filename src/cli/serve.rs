@@ -4,6 +4,7 @@ use super::database::{DatabaseFlags, open, start_log};
 use super::outcome::Failure;
 use crate::audit::signing::SigningKey;
 use crate::config::Settings;
+use crate::service::Service;
 use crate::store::Store;
 use clap::Args;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ impl Serve {
 
 /// The one place where the command line meets the transport.
 async fn listen(settings: Settings, store: Store, key: Arc<SigningKey>) -> Result<(), Failure> {
-    let options = crate::http::ServeOptions { listen: settings.listen, store, key, shutdown: shutdown() };
+    let options =
+        crate::http::ServeOptions { listen: settings.listen, service: Service::new(store, key), shutdown: shutdown() };
     crate::http::serve(options).await.map_err(|error| Failure::failed(error.to_string()))
 }
 

@@ -102,13 +102,11 @@ impl AreaCode {
 impl FromStr for AreaCode {
     type Err = BadCode;
     fn from_str(text: &str) -> Result<Self, BadCode> {
-        let mut parts = 0;
-        for part in text.split('.') {
-            let digits = AreaLevel::PART_DIGITS.get(parts).ok_or(BadCode)?;
+        for (level, part) in text.split('.').enumerate() {
+            let digits = AreaLevel::PART_DIGITS.get(level).ok_or(BadCode)?;
             if part.len() != *digits || !part.bytes().all(|b| b.is_ascii_digit()) {
                 return Err(BadCode);
             }
-            parts += 1;
         }
         Ok(AreaCode(text.into()))
     }

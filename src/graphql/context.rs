@@ -89,8 +89,8 @@ pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {
 /// before anybody has swept them.
 pub(super) async fn now(ctx: &Context<'_>) -> Answer<Moment> {
     let here = here(ctx)?;
-    let now = here.now.get_or_try_init(|| async { here.service.store().now().await }).await;
-    Ok(*now.map_err(ServiceError::from)?)
+    let now = here.now.get_or_try_init(|| async { here.service.now().await }).await;
+    Ok(*now?)
 }
 
 async fn load<K, V>(ctx: &Context<'_>, key: K) -> Answer<Option<V>>

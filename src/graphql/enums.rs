@@ -135,10 +135,10 @@ mirrors! {
 
 mirrors! {
     /// PRIORITY: the most severe first. EQUITY: the least served first. NEAREST: the closest to the origin first.
-    MatchPolicy = crate::matching::Policy { Priority, Equity, Nearest, }
+    MatchPolicy = crate::service::Policy { Priority, Equity, Nearest, }
 }
 
 mirrors! {
     /// Bahasa Indonesia or English.
-    Locale = crate::matching::Locale { Id, En, }
+    Locale = crate::service::Locale { Id, En, }
 }

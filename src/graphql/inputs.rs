@@ -9,7 +9,6 @@ use crate::domain::calendar::Period;
 use crate::domain::need::Severity;
 use crate::domain::place::{Bounds, LonLat};
 use crate::service::{Service, ServiceError};
-use crate::spatial::Shape;
 use async_graphql::{ID, InputObject};
 use std::str::FromStr;
 
@@ -104,8 +103,7 @@ impl NeedFilter {
         };
         let bounds = self.bbox.map(|b| Bounds::new(b.west, b.south, b.east, b.north)).transpose();
         let bounds = bounds.map_err(|e| ServiceError::bad("where.bbox", e))?;
-        let within = self.within.map(|g| Shape::query_geojson(&g.0)).transpose();
-        let within = within.map_err(|e| ServiceError::bad("where.within", e))?;
+        let within = self.within.map(|g| service.drawn_shape("where.within", &g.0)).transpose()?;
         let near = match self.near {
             None => None,
             Some(near) => {

@@ -17,11 +17,10 @@ use super::types::delivery::Delivery;
 use super::types::need::Need;
 use crate::domain::delivery::Delivery as DomainDelivery;
 use crate::domain::ids::DeliveryId;
-use crate::service::ServiceError;
 use crate::service::claims::{ClaimRequest, OfferRequest};
 use crate::service::deliveries::ScheduleRequest;
 use crate::service::needs::ReportRequest;
-use crate::store::{Answer as LineAnswer, ClaimOutcome};
+use crate::service::{ClaimOutcome, LineAnswer, ServiceError};
 use async_graphql::{Context, ID, Object};
 
 /// At most one claiming mutation per document is promised to be atomic; several run one after another.

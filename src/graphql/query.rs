@@ -16,9 +16,8 @@ use super::types::program::{Item, Program};
 use super::types::viewer::Viewer;
 use crate::atlas::NeedQuery;
 use crate::domain::ids::AnyId;
-use crate::service::ServiceError;
 use crate::service::matches::PlanRequest;
-use crate::store::OverlapFilter;
+use crate::service::{OverlapFilter, ServiceError};
 use async_graphql::{Context, ID, Object};
 
 /// Rows of a choropleth at most.
@@ -46,13 +45,7 @@ impl Query {
             }
             AnyId::OfferId(id) => offer(ctx, id).await?.map(|o| Node::Offer(Offer(o))),
             AnyId::ClaimId(id) => claim(ctx, id).await?.map(|c| Node::Claim(Claim(c))),
-            AnyId::ClaimLineId(id) => {
-                let Some(parent) = service.store().claim_of_line(id).await.map_err(ServiceError::from)? else {
-                    return Ok(None);
-                };
-                let found = claim(ctx, parent).await?;
-                found.and_then(|c| c.lines.into_iter().find(|l| l.id == id)).map(|l| Node::ClaimLine(ClaimLine(l)))
-            }
+            AnyId::ClaimLineId(id) => service.visible_line(actor, id).await?.map(|l| Node::ClaimLine(ClaimLine(l))),
             AnyId::DeliveryId(id) => service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d))),
             AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
             AnyId::UserId(_) | AnyId::DistributionId(_) => None,

@@ -15,7 +15,7 @@ pub async fn ready(State(door): State<Door>) -> Response {
     if !door.service.is_current() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the map is not current\n").into_response();
     }
-    if !door.service.store().is_reachable().await {
+    if !door.service.is_reachable().await {
         return (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response();
     }
     "ready\n".into_response()

@@ -5,17 +5,14 @@ mod health;
 mod pages;
 mod websocket;
 
-use crate::audit::signing::SigningKey;
 use crate::graphql::Schema;
-use crate::service::Service;
-use crate::store::{Store, StoreError};
+use crate::service::{Service, ServiceError};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -60,8 +57,7 @@ pub fn router(service: Service) -> Router {
 
 pub struct ServeOptions<F> {
     pub listen: SocketAddr,
-    pub store: Store,
-    pub key: Arc<SigningKey>,
+    pub service: Service,
     /// Ends the server when it is ready: no new connections, open requests finish.
     pub shutdown: F,
 }
@@ -71,7 +67,7 @@ pub enum ServeError {
     #[error("{listen}: cannot listen there: {cause}; choose another address with --listen")]
     Listen { listen: SocketAddr, cause: std::io::Error },
     #[error("database: {0}")]
-    Store(#[from] StoreError),
+    Map(#[from] ServiceError),
     #[error("server: {0}")]
     Io(std::io::Error),
 }
@@ -84,8 +80,8 @@ where
     let listen = options.listen;
     let listener = TcpListener::bind(listen).await.map_err(|cause| ServeError::Listen { listen, cause })?;
     let address = listener.local_addr().map_err(ServeError::Io)?;
-    let service = Service::new(options.store, options.key);
-    service.load().await?;
+    let service = options.service;
+    service.load().await.map_err(ServiceError::from)?;
     let background = service.start();
     #[expect(clippy::print_stdout, reason = "the address is what whoever started the server waits for")]
     {

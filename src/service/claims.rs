@@ -5,7 +5,7 @@ use super::{Code, Service, ServiceError, keyed, optional_words};
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Day;
 use crate::domain::claim::{Claim, Offer};
-use crate::domain::ids::{ClaimId, ItemId, NeedId, OfferId, OrganizationId};
+use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId};
 use crate::domain::place::LonLat;
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::OnConflict;
@@ -130,6 +130,23 @@ impl Service {
         let user = authorize(actor, Operation::MoveClaim)?;
         let organization = self.acting_organization(actor).await?;
         Ok((Some(user.id), ClaimAccess { organization: Some(organization) }))
+    }
+
+    /// A line of a claim that the caller may see, with its claim.
+    pub async fn visible_line(
+        &self,
+        actor: &Actor,
+        id: ClaimLineId,
+    ) -> Result<Option<crate::domain::claim::ClaimLine>, ServiceError> {
+        let Some(claim) = self.store().claim_of_line(id).await? else { return Ok(None) };
+        let claim = self.visible_claims(actor, &[claim]).await?.pop();
+        Ok(claim.and_then(|claim| claim.lines.into_iter().find(|line| line.id == id)))
+    }
+
+    /// The claim behind a delivery that the caller has been shown.
+    pub async fn claim_of_shown_delivery(&self, id: ClaimId) -> Result<Claim, ServiceError> {
+        let found = self.store().claims(&[id]).await?.pop();
+        found.ok_or_else(|| ServiceError::fault("a delivery's claim is missing"))
     }
 
     async fn claim_after(&self, id: ClaimId) -> Result<Claim, ServiceError> {

@@ -19,11 +19,18 @@ pub mod people;
 
 pub use error::{Code, Retry, ServiceError};
 
+// What use cases take and answer with, under one roof for those who call them.
+pub use crate::audit::tree::to_hex;
+pub use crate::matching::{Locale, PlanLine, Policy, Reason};
+pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter};
+
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
 use crate::domain::actor::{Actor, Role};
+use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::OrganizationStatus;
+use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -65,6 +72,21 @@ impl Service {
 
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The database's clock.
+    pub async fn now(&self) -> Result<Moment, ServiceError> {
+        Ok(self.store().now().await?)
+    }
+
+    /// True where the database answers.
+    pub async fn is_reachable(&self) -> bool {
+        self.store().is_reachable().await
+    }
+
+    /// A polygon that a caller draws around what they ask for.
+    pub fn drawn_shape(&self, field: &str, geojson: &serde_json::Value) -> Result<Shape, ServiceError> {
+        Shape::query_geojson(geojson).map_err(|problem| ServiceError::bad(field, problem))
     }
 
     /// Every change from now on, after it is committed.

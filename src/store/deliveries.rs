@@ -32,7 +32,6 @@ pub struct ScheduleDelivery {
 
 #[derive(FromQueryResult)]
 struct LineNeed {
-    id: i64,
     need_id: i64,
 }
 
@@ -47,7 +46,7 @@ impl Command for ScheduleDelivery {
         claim_for(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
         let sql =
-            format!("SELECT id, need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
+            format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));

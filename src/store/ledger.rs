@@ -252,10 +252,6 @@ impl Book {
         self.lines.values().map(|l| l.after).filter(|l| l.claim == claim).collect()
     }
 
-    pub fn line(&self, id: ClaimLineId) -> Option<&ClaimLine> {
-        self.lines.get(&id).map(|l| &l.after)
-    }
-
     /// Lets `event` happen to a line and moves its need's and its offer's counters with it.
     /// `Ok(false)`: the line stood there already.
     pub fn move_line(&mut self, id: ClaimLineId, event: LineEvent) -> Result<bool, StoreError> {

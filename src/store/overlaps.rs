@@ -651,12 +651,6 @@ pub struct OverlapFilter {
     pub statuses: Vec<OverlapStatus>,
 }
 
-#[derive(FromQueryResult)]
-struct CodedOverlap {
-    id: i64,
-    code: String,
-}
-
 /// A stored record of aid from outside, as evidence.
 #[derive(Debug, Clone)]
 pub struct OutsideRecord {
@@ -691,10 +685,10 @@ impl Store {
         );
         let kinds = words(kinds.iter().map(|k| k.word()).collect());
         let statuses = words(statuses.iter().map(|s| s.word()).collect());
-        let rows: Vec<CodedOverlap> = self
+        let rows: Vec<super::rows::IdRow> = self
             .read_all(
                 &format!(
-                    "SELECT o.id, a.code {matching} AND (a.code > $4 OR (a.code = $4 AND o.id > $5))
+                    "SELECT o.id {matching} AND (a.code > $4 OR (a.code = $4 AND o.id > $5))
                      ORDER BY a.code, o.id LIMIT $6"
                 ),
                 [

@@ -4,7 +4,6 @@ use super::area::Area;
 use super::need::PageInfo;
 use super::organization::Organization;
 use super::program::Item;
-use crate::audit::tree::to_hex;
 use crate::domain::calendar::Moment;
 use crate::domain::overlap as domain;
 use crate::domain::overlap::Source;
@@ -12,8 +11,7 @@ use crate::graphql::context::{organization, service};
 use crate::graphql::enums::{OverlapKind, OverlapStatus};
 use crate::graphql::errors::Answer;
 use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
-use crate::service::ServiceError;
-use crate::store::{AuditRow, Checkpoint};
+use crate::service::{AuditRow, Checkpoint, ServiceError, to_hex};
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 /// Aid that met aid: who, where, when, how much, by which records.

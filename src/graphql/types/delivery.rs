@@ -51,8 +51,7 @@ async fn claim_of_trip(ctx: &Context<'_>, id: ClaimId) -> Answer<crate::domain::
     if let Some(found) = claim(ctx, id).await? {
         return Ok(found);
     }
-    let found = service(ctx)?.store().claims(&[id]).await.map_err(ServiceError::from)?.pop();
-    Ok(found.ok_or_else(|| ServiceError::fault("a delivery's claim is missing"))?)
+    Ok(service(ctx)?.claim_of_shown_delivery(id).await?)
 }
 
 /// What one line of the claim gets on this trip.

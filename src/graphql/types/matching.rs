@@ -3,8 +3,8 @@
 use super::need::Need;
 use crate::graphql::enums::Locale;
 use crate::graphql::scalars::Quantity;
-use crate::matching::Reason;
 use crate::service::matches::Proposal;
+use crate::service::{PlanLine, Reason};
 use async_graphql::{Object, SimpleObject};
 
 /// A proposal: nothing is held until claimNeeds. `value` is what the plan reaches, `bound` what no plan can exceed.
@@ -21,7 +21,7 @@ pub struct MatchPlan {
 impl From<Proposal> for MatchPlan {
     fn from(mut proposal: Proposal) -> Self {
         let plan = proposal.plan;
-        let mut line = |l: &crate::matching::PlanLine| {
+        let mut line = |l: &PlanLine| {
             let need = proposal.needs.remove(&l.need)?;
             Some(MatchLine { need: Need(need), quantity: Quantity(l.quantity), reason: l.reason })
         };

@@ -1,0 +1,7 @@
+//! Claims and deliveries: what may happen, what must not, and who wins.
+
+mod deliveries;
+mod model;
+mod races;
+pub mod random;
+mod scenarios;

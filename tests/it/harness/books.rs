@@ -1,0 +1,139 @@
+//! The books: what must hold in the database after every test, asked over a connection of our
+//! own, in SQL that shares nothing with the program's.
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryResult, Statement};
+
+use super::database::{Kind, TestDatabase};
+use super::world::World;
+
+/// Each counts the rows that break it.
+const BROKEN: &[(&str, &str)] = &[
+    (
+        "a need's counters are within what is required",
+        "SELECT count(*) AS n FROM need WHERE reserved < 0 OR delivered < 0 OR reserved + delivered > required",
+    ),
+    (
+        "a need's reserve is the sum over its living lines",
+        "SELECT count(*) AS n FROM need d WHERE d.reserved <> COALESCE((SELECT CAST(SUM(l.quantity - l.delivered) AS BIGINT)
+         FROM claim_line l WHERE l.need_id = d.id AND l.status IN ('HELD', 'CONFIRMED')), 0)",
+    ),
+    (
+        "what a need was delivered is the sum over all its lines",
+        "SELECT count(*) AS n FROM need d WHERE d.delivered <> COALESCE((SELECT CAST(SUM(l.delivered) AS BIGINT)
+         FROM claim_line l WHERE l.need_id = d.id), 0)",
+    ),
+    (
+        "an offer's claimed quantity is the sum over its lines",
+        "SELECT count(*) AS n FROM offer o WHERE o.claimed > o.quantity OR o.claimed <> COALESCE((
+         SELECT CAST(SUM(CASE WHEN l.status IN ('RELEASED', 'EXPIRED') THEN l.delivered ELSE l.quantity END) AS BIGINT)
+         FROM claim c JOIN claim_line l ON l.claim_id = c.id WHERE c.offer_id = o.id), 0)",
+    ),
+    (
+        "a line's scheduled quantity is the sum over its open trips",
+        "SELECT count(*) AS n FROM claim_line l WHERE l.scheduled <> COALESCE((SELECT CAST(SUM(d.quantity) AS BIGINT)
+         FROM delivery_line d JOIN delivery t ON t.id = d.delivery_id
+         WHERE d.claim_line_id = l.id AND t.status IN ('SCHEDULED', 'IN_TRANSIT')), 0)",
+    ),
+    (
+        "what a line delivered is what its trips handed over, less what was rejected",
+        "SELECT count(*) AS n FROM claim_line l JOIN claim c ON c.id = l.claim_id WHERE c.opening = 0 AND
+         l.delivered <> COALESCE((SELECT CAST(SUM(d.quantity - COALESCE(d.rejected, 0)) AS BIGINT)
+         FROM delivery_line d JOIN delivery t ON t.id = d.delivery_id
+         WHERE d.claim_line_id = l.id AND t.status IN ('DELIVERED', 'ACKNOWLEDGED', 'DISPUTED')), 0)",
+    ),
+    (
+        "a line is fulfilled exactly when it is delivered in full, unless it was released",
+        "SELECT count(*) AS n FROM claim_line WHERE (status = 'FULFILLED') <> (delivered = quantity)
+         AND status NOT IN ('RELEASED', 'EXPIRED')",
+    ),
+    (
+        "a trip is settled exactly when every line has its answer",
+        "SELECT count(*) AS n FROM delivery t WHERE (t.status IN ('ACKNOWLEDGED', 'DISPUTED')) <> NOT EXISTS
+         (SELECT 1 FROM delivery_line d WHERE d.delivery_id = t.id AND d.accepted IS NULL)",
+    ),
+    ("every used key has its outcome", "SELECT count(*) AS n FROM idempotency WHERE outcome IS NULL"),
+    (
+        "every claim has a line, or nothing of it was committed",
+        "SELECT count(*) AS n FROM claim c WHERE NOT EXISTS (SELECT 1 FROM claim_line l WHERE l.claim_id = c.id)",
+    ),
+    (
+        "every version of a need has one audit entry and one change",
+        "SELECT count(*) AS n FROM need d WHERE d.version <> (SELECT count(*) FROM audit_entry a
+         WHERE a.subject = 'need-' || d.id AND a.version BETWEEN 1 AND d.version)
+         OR d.version <> (SELECT count(*) FROM change_log g WHERE g.need_id = d.id AND g.version BETWEEN 1 AND d.version)",
+    ),
+    (
+        "every version of a line has one audit entry",
+        "SELECT count(*) AS n FROM claim_line d WHERE d.version <> (SELECT count(*) FROM audit_entry a
+         WHERE a.subject = 'line-' || d.id AND a.version BETWEEN 1 AND d.version)",
+    ),
+    (
+        "every version of a claim has one audit entry",
+        "SELECT count(*) AS n FROM claim d WHERE d.version <> (SELECT count(*) FROM audit_entry a
+         WHERE a.subject = 'claim-' || d.id AND a.version BETWEEN 1 AND d.version)",
+    ),
+    (
+        "every version of an offer has one audit entry",
+        "SELECT count(*) AS n FROM offer d WHERE d.version <> (SELECT count(*) FROM audit_entry a
+         WHERE a.subject = 'offer-' || d.id AND a.version BETWEEN 1 AND d.version)",
+    ),
+    (
+        "every version of a delivery has one audit entry and one event",
+        "SELECT count(*) AS n FROM delivery d WHERE d.version <> (SELECT count(*) FROM audit_entry a
+         WHERE a.subject = 'delivery-' || d.id AND a.version BETWEEN 1 AND d.version)
+         OR d.version <> (SELECT count(*) FROM delivery_event e WHERE e.delivery_id = d.id)",
+    ),
+    (
+        "there are no audit entries but those",
+        "SELECT (SELECT count(*) FROM audit_entry WHERE subject LIKE 'need-%') - (SELECT COALESCE(CAST(SUM(version) AS BIGINT), 0) FROM need)
+         + abs((SELECT count(*) FROM audit_entry WHERE subject LIKE 'line-%') - (SELECT COALESCE(CAST(SUM(version) AS BIGINT), 0) FROM claim_line))
+         + abs((SELECT count(*) FROM audit_entry WHERE subject LIKE 'claim-%') - (SELECT COALESCE(CAST(SUM(version) AS BIGINT), 0) FROM claim))
+         AS n",
+    ),
+];
+
+/// A connection that knows nothing of the program.
+pub async fn connect(db: &TestDatabase) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(db.url());
+    options.max_connections(1).sqlx_logging(false);
+    Database::connect(options).await.expect("a test database takes connections")
+}
+
+fn backend(kind: Kind) -> DbBackend {
+    match kind {
+        Kind::Sqlite => DbBackend::Sqlite,
+        Kind::Postgres => DbBackend::Postgres,
+    }
+}
+
+/// The rows of a query.
+pub async fn rows(db: &TestDatabase, connection: &DatabaseConnection, sql: &str) -> Vec<QueryResult> {
+    let statement = Statement::from_string(backend(db.kind()), sql);
+    connection.query_all_raw(statement).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// The one number, called `n`, that a query answers.
+pub async fn number(db: &TestDatabase, connection: &DatabaseConnection, sql: &str) -> i64 {
+    rows(db, connection, sql).await[0].try_get("", "n").expect("a query of ours calls its number n")
+}
+
+/// The number that a query answers, over a connection of its own.
+pub async fn count(db: &TestDatabase, sql: &str) -> i64 {
+    number(db, &connect(db).await, sql).await
+}
+
+/// Panics where a sum does not add up, a version has no entry, or a transaction was left open.
+/// Nobody may be writing meanwhile.
+pub async fn check_books(world: &World) {
+    let odd = world.store.recount().await.expect("the recount runs");
+    assert!(odd.is_empty(), "the recount finds {odd:?}");
+    let own = connect(&world.db).await;
+    for (promise, sql) in BROKEN {
+        assert_eq!(number(&world.db, &own, sql).await, 0, "{promise}");
+    }
+    if world.db.kind() == Kind::Postgres {
+        let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
+                    AND state LIKE 'idle in transaction%'";
+        assert_eq!(number(&world.db, &own, open).await, 0, "a transaction was left open");
+    }
+}

@@ -1,0 +1,6 @@
+//! What the tests stand on: a database of their own, a small world in it, dice, and the books.
+
+pub mod books;
+pub mod database;
+pub mod dice;
+pub mod world;

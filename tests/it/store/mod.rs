@@ -1,0 +1,10 @@
+//! The store, room by room.
+
+mod areas;
+mod audit;
+mod constraints;
+mod feed;
+mod migrations;
+mod needs_import;
+mod overlaps;
+mod people;
