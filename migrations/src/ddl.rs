@@ -4,6 +4,7 @@
 //!
 //! - `{id NAME}` a generated 64-bit key whose primary key constraint is called NAME;
 //! - `{xid}` the column that PostgreSQL needs to follow commits in order, absent on SQLite;
+//! - `{xid_index TABLE}` an index over that column and the id, where there is one;
 //! - `{strict}` at the end of a table, which makes SQLite check types at all.
 //!
 //! On SQLite `BIGINT` becomes `INTEGER`, `DOUBLE PRECISION` `REAL` and `BYTEA` `BLOB`: the only
@@ -39,6 +40,8 @@ fn fill_in(text: &str, backend: DbBackend) -> String {
         rest = &from[(end + 1).min(from.len())..];
     }
     out.push_str(rest);
+    let index = if sqlite { "" } else { "CREATE INDEX ix_change_log_xid ON change_log (xid, id);\n\n" };
+    out = out.replace("{xid_index change_log}", index);
     let xid = if sqlite { "" } else { "xid xid8 NOT NULL DEFAULT pg_current_xact_id()," };
     out = out.replace("{xid}", xid).replace("{strict}", if sqlite { " STRICT" } else { "" });
     if sqlite {

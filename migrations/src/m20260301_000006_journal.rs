@@ -11,7 +11,7 @@ CREATE TABLE change_log (
     at BIGINT NOT NULL
 ){strict};
 
-CREATE TABLE audit_entry (
+{xid_index change_log}CREATE TABLE audit_entry (
     id {id pk_audit_entry},
     {xid}
     subject TEXT NOT NULL,

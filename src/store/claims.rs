@@ -12,6 +12,7 @@ use super::{Author, Store, audit};
 use crate::domain::calendar::{Day, Moment};
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus, Offer};
 use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId};
+use crate::domain::need::NeedStatus;
 use crate::domain::place::LonLat;
 use crate::domain::program::HoldRules;
 use crate::domain::quantity::Quantity;
@@ -117,7 +118,7 @@ struct OfferTerms {
 fn shortfall(asked: &AskedLine, grant: Quantity) -> RefusalReason {
     match asked.need {
         None => RefusalReason::NotFound,
-        Some(need) if need.status != crate::domain::need::NeedStatus::Verified => RefusalReason::NotOpen,
+        Some(need) if need.status != NeedStatus::Verified => RefusalReason::NotOpen,
         Some(_) if asked.barred => RefusalReason::Rule,
         Some(need) if need.counters.free() > grant => RefusalReason::Rule,
         Some(_) => RefusalReason::NotEnoughFree,
@@ -225,7 +226,11 @@ impl OpenClaim {
                 LineRefusal {
                     need,
                     requested,
-                    free: book.need(need).map_or(Quantity::ZERO, |n| n.counters.free()),
+                    // Of a need that is not open nothing can be had, and how much it asks for is not told.
+                    free: book
+                        .need(need)
+                        .filter(|n| n.status == NeedStatus::Verified)
+                        .map_or(Quantity::ZERO, |n| n.counters.free()),
                     reason: *reason,
                     frees_at: frees.get(&need.0).copied(),
                 }
@@ -380,8 +385,8 @@ pub struct ClaimAccess {
     pub organization: Option<OrganizationId>,
 }
 
-/// Reads a claim's own row under a lock; a foreign one is not found. Called after the needs of
-/// its lines are locked, so it adds no order of its own.
+/// Reads a claim's own row; a foreign one is not found. Who made a claim and who carries it out
+/// never changes, so no lock is needed to judge that.
 async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
     let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id = $1");
     let row: Option<ClaimRow> = tx.all(&sql, [id.0.into()]).await?.pop();
@@ -497,6 +502,8 @@ impl Command for RenewClaim {
         }
         let until = book.now().plus_seconds(hold);
         for line in book.lines_of(self.id) {
+            // A renewal never shortens a hold.
+            let until = line.expires_at.map_or(until, |at| at.max(until));
             book.move_line(line.id, LineEvent::Renew(until))?;
         }
         let touched = tx

@@ -45,8 +45,7 @@ impl Command for ScheduleDelivery {
         }
         claim_for(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
-        let sql =
-            format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
+        let sql = format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));

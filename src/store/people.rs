@@ -17,7 +17,8 @@ use std::collections::HashMap;
 /// The organisation that opening balances are written to: aid whose giver is not known.
 const OPENING_NAME: &str = "Saldo awal (sebelum Salur)";
 
-/// Enters an organisation. A known name is refused.
+/// Enters an organisation. A known name is refused, unless it is one that came with an import and
+/// waits for somebody to vouch for it: that one gets what is said here.
 #[derive(Debug, Clone)]
 pub struct AddOrganization {
     pub author: Author,
@@ -31,11 +32,31 @@ impl Command for AddOrganization {
     type Answer = OrganizationId;
 
     async fn run(&self, tx: &mut Tx) -> Result<OrganizationId, StoreError> {
-        if find(tx, &self.name).await?.is_some() {
+        let now = tx.now().await?;
+        if let Some(id) = find(tx, &self.name).await? {
+            return self.vouch_for(tx, now, id).await;
+        }
+        insert(tx, now, self.author, &self.name, self.category, self.status, self.aggregator).await
+    }
+}
+
+impl AddOrganization {
+    async fn vouch_for(&self, tx: &mut Tx, now: Moment, id: OrganizationId) -> Result<OrganizationId, StoreError> {
+        let sql = format!("SELECT status, version FROM organization WHERE id = $1{}", tx.dialect.lock());
+        let row = tx.one(&sql, [id.0.into()]).await?.ok_or(StoreError::NotFound("organization"))?;
+        let (status, version): (String, i64) = (column(&row, "status")?, column(&row, "version")?);
+        if status != OrganizationStatus::Pending.word() || self.name == OPENING_NAME {
             return Err(StoreError::bad("name", "an organisation of this name is known already"));
         }
-        let now = tx.now().await?;
-        insert(tx, now, self.author, &self.name, self.category, self.status, self.aggregator).await
+        let (category, status) = (self.category.word(), self.status.word());
+        tx.run(
+            "UPDATE organization SET category = $2, status = $3, aggregator = $4, version = $5 WHERE id = $1",
+            [id.0.into(), category.into(), status.into(), i64::from(self.aggregator).into(), (version + 1).into()],
+        )
+        .await?;
+        let entry = audit::organization_entry(id, category, status, self.aggregator, version + 1, "organization.vouch");
+        audit::append(tx, now, self.author, vec![entry]).await?;
+        Ok(id)
     }
 }
 

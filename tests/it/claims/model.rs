@@ -372,7 +372,9 @@ impl Model {
         let mut granted = Vec::new();
         let mut short = Vec::new();
         for (need, quantity) in &ask.lines {
-            let free = self.free(*need);
+            // Of a need that is not open nothing can be had.
+            let open = self.needs[*need].stage == Stage::Verified;
+            let free = if open { self.free(*need) } else { 0 };
             match closed_to(self, *need) {
                 Some(why) => short.push((*need, free, why)),
                 None if ask.take_free => {
