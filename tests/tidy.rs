@@ -31,7 +31,11 @@ const ROOMS: &[Room] = &[
         &["store", "atlas", "matching", "audit", "spatial", "import", "demo", "random"],
         "use cases authorise, call and announce",
     ),
-    room("atlas", &["spatial"], "the picture in memory is fed from outside and asks nobody"),
+    room(
+        "atlas",
+        &["spatial", "demo"],
+        "the picture in memory is fed from outside and asks nobody; its tests draw the demo city",
+    ),
     room(
         "store",
         &["audit", "clock", "random"],

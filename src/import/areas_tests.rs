@@ -1,7 +1,7 @@
 //! Areas held to real files of the shared set, and to small ones that show one thing each.
 
-use super::super::report::Matches;
-use super::super::samples::{Dice, file, known, shared};
+use crate::import::report::Matches;
+use crate::import::samples::{Dice, file, known, shared};
 use super::*;
 use std::sync::OnceLock;
 

@@ -1,3 +1,7 @@
 //! One binary for all tests that need more than one room; compiled once.
 
+mod claims;
+mod cli;
+mod harness;
 mod schema;
+mod store;
