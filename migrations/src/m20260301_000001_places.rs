@@ -40,6 +40,7 @@ CREATE TABLE program (
     hold_seconds BIGINT NOT NULL CONSTRAINT ck_program_hold CHECK (hold_seconds >= 2),
     max_hold_seconds BIGINT NOT NULL,
     max_renewals BIGINT NOT NULL CONSTRAINT ck_program_renewals CHECK (max_renewals >= 0),
+    version BIGINT NOT NULL,
     CONSTRAINT ck_program_max_hold CHECK (max_hold_seconds >= hold_seconds)
 ){strict};
 
@@ -51,7 +52,8 @@ CREATE TABLE item (
     name_en TEXT NOT NULL,
     unit TEXT NOT NULL,
     kind TEXT NOT NULL CONSTRAINT ck_item_kind
-        CHECK (kind IN ('FOOD', 'DEVICE', 'TRAINING', 'FACILITY', 'CAPITAL', 'MATERIAL', 'SERVICE', 'OTHER'))
+        CHECK (kind IN ('FOOD', 'DEVICE', 'TRAINING', 'FACILITY', 'CAPITAL', 'MATERIAL', 'SERVICE', 'OTHER')),
+    version BIGINT NOT NULL
 ){strict};
 
 CREATE INDEX ix_item_program ON item (program_id);

@@ -1,8 +1,8 @@
 //! Areas held to real files of the shared set, and to small ones that show one thing each.
 
+use super::*;
 use crate::import::report::Matches;
 use crate::import::samples::{Dice, file, known, shared};
-use super::*;
 use std::sync::OnceLock;
 
 /// What stands once a plan is published over a reference.

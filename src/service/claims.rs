@@ -225,14 +225,15 @@ fn merged(lines: &[(NeedId, Quantity)]) -> Result<Vec<(NeedId, Quantity)>, Servi
         return Err(ServiceError::bad("lines", format!("must hold 1 to {MAX_LINES} lines, not {}", lines.len())));
     }
     let mut sums: BTreeMap<NeedId, Quantity> = BTreeMap::new();
-    for (need, quantity) in lines {
+    // Lines are named by their place: what stands in an id that the caller sent is not repeated.
+    for (place, (need, quantity)) in (1..).zip(lines) {
         if quantity.is_zero() {
-            return Err(ServiceError::bad("lines", format!("the quantity for {need} must be at least 1")));
+            return Err(ServiceError::bad("lines", format!("the quantity of line {place} must be at least 1")));
         }
         let sum = sums.entry(*need).or_default();
         *sum = sum
             .checked_add(*quantity)
-            .ok_or_else(|| ServiceError::bad("lines", format!("the quantities for {need} add up to too much")))?;
+            .ok_or_else(|| ServiceError::bad("lines", format!("line {place} and others on its need add up to too much")))?;
     }
     Ok(sums.into_iter().collect())
 }

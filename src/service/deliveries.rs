@@ -29,12 +29,12 @@ impl Service {
             return Err(ServiceError::bad("lines", "must hold 1 to 500 lines"));
         }
         let mut lines: BTreeMap<ClaimLineId, Quantity> = BTreeMap::new();
-        for (line, quantity) in &request.lines {
+        for (place, (line, quantity)) in (1..).zip(&request.lines) {
             if quantity.is_zero() {
-                return Err(ServiceError::bad("lines", format!("the quantity for {line} must be at least 1")));
+                return Err(ServiceError::bad("lines", format!("the quantity of line {place} must be at least 1")));
             }
             if lines.insert(*line, *quantity).is_some() {
-                return Err(ServiceError::bad("lines", format!("{line} is named twice")));
+                return Err(ServiceError::bad("lines", format!("line {place} names a claim line that is named before")));
             }
         }
         let lines: Vec<(ClaimLineId, Quantity)> = lines.into_iter().collect();

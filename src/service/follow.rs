@@ -1,7 +1,8 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
 use super::Service;
-use crate::atlas::{AreaRecord, Contents};
+use crate::atlas::{AreaRecord, Contents, NeedChange};
+use crate::domain::need::Need;
 use crate::spatial::Shape;
 use crate::store::{Commit, Cursor, ExpireDue, Feed, Sequence, Snapshot, StoreError, StoredArea};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ const POLL: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_millis(500);
 /// How often audit entries get their numbers, and the log's head its signature.
 const SEQUENCE: Duration = Duration::from_millis(1_000);
+/// Changes in one message to a subscription at most.
+const TOLD_AT_ONCE: usize = 500;
 /// Needs swept in one transaction.
 const SWEEP_SIZE: i64 = 200;
 /// Change log rows older than this are forgotten; a follower away for longer starts anew.
@@ -47,17 +50,34 @@ impl Service {
         });
     }
 
-    fn take_in(&self, needs: &[crate::domain::need::Need]) {
+    fn take_in(&self, needs: &[Need]) {
         let applied = self.atlas().apply(needs);
         if applied.skipped > 0 {
             // They stand on areas or items of an edition that is not here yet.
             self.0.following.reload_asked.store(true, Ordering::SeqCst);
             self.0.following.wake.notify_one();
         }
-        if !applied.changes.is_empty() {
+        self.tell(&applied.changes);
+    }
+
+    /// Hands changes to open subscriptions, so many at a time that a message stays small.
+    fn tell(&self, changes: &[NeedChange]) {
+        for batch in changes.chunks(TOLD_AT_ONCE) {
             // Nobody listening is no error.
-            let _ = self.0.changes.send(Arc::new(applied.changes));
+            let _ = self.0.changes.send(Arc::new(batch.to_vec()));
         }
+    }
+
+    /// What is new in needs read anew, against the map as it stands.
+    fn news_of(&self, needs: &[Need]) -> Vec<NeedChange> {
+        let ids: Vec<_> = needs.iter().map(|need| need.id).collect();
+        let held = self.atlas().needs_of_ids(&ids);
+        let news = needs.iter().zip(held).filter_map(|(after, held)| {
+            let before = held.map(|view| view.need);
+            let newer = before.as_ref().is_none_or(|before| before.version < after.version);
+            newer.then_some(NeedChange { before, after: *after })
+        });
+        news.collect()
     }
 
     /// Reads everything and swaps it in; from there the change log is followed.
@@ -66,6 +86,8 @@ impl Service {
         self.0.following.reload_asked.store(false, Ordering::SeqCst);
         let snapshot = self.store().snapshot().await?;
         let position = snapshot.cursor;
+        // Whoever watches is told of what a reading brings, as of any other change; the first one brings everything.
+        let news = if self.atlas().is_ready() { self.news_of(&snapshot.needs) } else { Vec::new() };
         let contents = contents(snapshot)?;
         let atlas = self.atlas().clone();
         let loaded = tokio::task::spawn_blocking(move || atlas.load(contents)).await;
@@ -73,6 +95,7 @@ impl Service {
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::Fault(format!("the atlas cannot be built: {e}")))?;
         *cursor = Some(position);
+        self.tell(&news);
         // What was committed while the atlas was built reached only the old one.
         self.catch_up(&mut cursor).await.map(|_| ())
     }

@@ -24,6 +24,8 @@ pub enum Trouble {
     Conflict,
     /// The database is away, full, or too busy: nothing of ours is wrong.
     Away,
+    /// Somebody else took a unique key a moment before: run again, the transaction finds it taken.
+    Taken(String),
     /// A constraint refused what a rule should have refused before it.
     Constraint(String),
     Other,
@@ -149,6 +151,7 @@ impl Dialect {
                 c if c.starts_with("08") || c.starts_with("53") || c.starts_with("57P") || c.starts_with("58") => {
                     Trouble::Away
                 }
+                "23505" => Trouble::Taken(database.constraint().unwrap_or("unnamed").to_owned()),
                 c if c.starts_with("23") => Trouble::Constraint(database.constraint().unwrap_or("unnamed").to_owned()),
                 _ => Trouble::Other,
             },

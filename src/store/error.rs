@@ -34,7 +34,9 @@ impl StoreError {
         match dialect.explain(error) {
             Trouble::Conflict => StoreError::Unavailable(format!("busy: {error}")),
             Trouble::Away => StoreError::Unavailable(error.to_string()),
-            Trouble::Constraint(name) => StoreError::Fault(format!("constraint {name} refused a write")),
+            Trouble::Taken(name) | Trouble::Constraint(name) => {
+                StoreError::Fault(format!("constraint {name} refused a write"))
+            }
             Trouble::Other => StoreError::Fault(error.to_string()),
         }
     }

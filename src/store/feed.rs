@@ -131,13 +131,15 @@ fn marks_sql(dialect: Dialect) -> &'static str {
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
              COALESCE((SELECT max(id) FROM change_log), 0) AS id,
              COALESCE((SELECT max(id) FROM edition), 0) AS edition,
-             (SELECT count(*) FROM program) + (SELECT count(*) FROM item) AS programs,
+             CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)
+                 AS BIGINT) AS programs,
              COALESCE((SELECT min(id) FROM change_log), 0) AS oldest"
         }
         Dialect::Sqlite => {
             "SELECT 0 AS horizon, COALESCE((SELECT max(id) FROM change_log), 0) AS id,
              COALESCE((SELECT max(id) FROM edition), 0) AS edition,
-             (SELECT count(*) FROM program) + (SELECT count(*) FROM item) AS programs,
+             CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)
+                 AS BIGINT) AS programs,
              COALESCE((SELECT min(id) FROM change_log), 0) AS oldest"
         }
     }

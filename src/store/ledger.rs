@@ -21,8 +21,8 @@ use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLU
 use super::write::Tx;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{ClaimLine, Offer};
-use crate::domain::ids::{ClaimId, ClaimLineId, NeedId, OfferId};
-use crate::domain::need::Need;
+use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, NeedId, OfferId};
+use crate::domain::need::{Need, NeedStatus};
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::{self, LineEvent, LineOutcome};
 use sea_orm::FromQueryResult;
@@ -329,6 +329,19 @@ impl Book {
         change(&mut need.after);
         need.after.version = need.before.version + 1;
         Ok(())
+    }
+
+    /// The areas whose overlap findings rest on something that changes here: what is required of which
+    /// item, where and when, and what was delivered.
+    pub fn areas_to_judge(&self) -> BTreeSet<AreaId> {
+        let basis = |n: &Need| {
+            let reported = n.status == NeedStatus::Reported;
+            (n.area, n.program, n.item, n.period, n.counters.required(), n.counters.delivered(), reported)
+        };
+        changed(&self.needs)
+            .filter(|n| n.before.version == 0 || basis(&n.before) != basis(&n.after))
+            .flat_map(|n| [n.before.area, n.after.area])
+            .collect()
     }
 
     /// Adds an entry for a record that the caller writes by itself, such as the claim's own row.

@@ -7,7 +7,7 @@ use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
 use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
 use super::write::{Command, Tx, column};
-use super::{Author, Store, audit, people};
+use super::{Author, Store, audit, overlaps, people};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Period;
 use crate::domain::claim::ClaimLine;
@@ -136,6 +136,13 @@ async fn open_one(
     Ok((book, need))
 }
 
+/// Closes a book in which needs themselves have changed: overlap findings rest on what is required, too.
+async fn close_and_judge(tx: &mut Tx, book: Book, author: Author) -> Result<(), StoreError> {
+    let (now, areas) = (book.now(), book.areas_to_judge());
+    book.close(tx).await?;
+    overlaps::recompute(tx, now, author, &areas).await
+}
+
 impl Command for ReviseNeed {
     type Answer = ();
 
@@ -161,7 +168,7 @@ impl Command for ReviseNeed {
                 n.severity = severity;
             })?;
         }
-        book.close(tx).await
+        close_and_judge(tx, book, self.author).await
     }
 }
 
@@ -186,7 +193,7 @@ impl Command for VerifyNeeds {
                 NeedStatus::Reported => book.change_need(*id, |n| n.status = NeedStatus::Verified)?,
             }
         }
-        book.close(tx).await
+        close_and_judge(tx, book, self.author).await
     }
 }
 
@@ -210,7 +217,7 @@ impl Command for CloseNeed {
             return Err(StoreError::Illegal(format!("{}: it is closed already", self.id)));
         }
         book.change_need(self.id, |n| n.status = NeedStatus::Closed)?;
-        book.close(tx).await?;
+        close_and_judge(tx, book, self.author).await?;
         tx.run("UPDATE need SET closed_reason = $2 WHERE id = $1", [self.id.0.into(), self.reason.as_str().into()])
             .await
             .map(|_| ())
@@ -279,10 +286,12 @@ impl Command for ImportNeeds {
             self.rows.iter().partition(|r| r.external_id.as_ref().is_some_and(|e| known.contains_key(e)));
         // One claim of this run holds all balances it opens; it is entered when the first one needs it.
         let mut opening = None;
-        self.update(tx, &old, &known, &mut opening, &mut report).await?;
-        self.insert(tx, &new, &mut opening, &mut report).await?;
+        let mut areas = self.update(tx, &old, &known, &mut opening, &mut report).await?;
+        areas.append(&mut self.insert(tx, &new, &mut opening, &mut report).await?);
         report.published = !self.dry_run && (report.rejected.is_empty() || self.accept_rejects);
         if report.published {
+            let now = tx.now().await?;
+            overlaps::recompute(tx, now, self.author, &areas).await?;
             tx.reload = true;
         } else {
             tx.abandon();
@@ -319,6 +328,7 @@ impl ImportNeeds {
         Ok(id)
     }
 
+    /// Answers the areas whose overlap findings are due, as [`ImportNeeds::insert`] does.
     async fn update(
         &self,
         tx: &mut Tx,
@@ -326,7 +336,8 @@ impl ImportNeeds {
         known: &HashMap<String, NeedId>,
         opening: &mut Option<ClaimId>,
         report: &mut ImportedNeeds,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<AreaId>, StoreError> {
+        let mut areas = BTreeSet::new();
         let mut by_need: BTreeMap<NeedId, &OpeningNeed> = BTreeMap::new();
         for row in rows {
             if let Some(id) = row.external_id.as_ref().and_then(|e| known.get(e)) {
@@ -362,9 +373,10 @@ impl ImportNeeds {
                 }
             }
             book.write_terms(tx).await?;
+            areas.append(&mut book.areas_to_judge());
             book.close(tx).await?;
         }
-        Ok(())
+        Ok(areas)
     }
 
     async fn insert(
@@ -373,7 +385,8 @@ impl ImportNeeds {
         rows: &[&OpeningNeed],
         opening: &mut Option<ClaimId>,
         report: &mut ImportedNeeds,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<AreaId>, StoreError> {
+        let mut areas = BTreeSet::new();
         let columns = [
             ("ord", Int),
             ("area_id", Int),
@@ -424,10 +437,11 @@ impl ImportNeeds {
                     book.add_line(line, None)?;
                 }
             }
+            areas.append(&mut book.areas_to_judge());
             book.close(tx).await?;
             report.accepted += chunk.len();
         }
-        Ok(())
+        Ok(areas)
     }
 }
 
@@ -641,7 +655,7 @@ impl Store {
                  COALESCE(o.delivered, 0) AS delivered
                  FROM need n JOIN area a ON a.id = n.area_id
                  LEFT JOIN (SELECT l.need_id, l.quantity, l.delivered FROM claim c JOIN claim_line l ON l.claim_id = c.id
-                            WHERE c.opening = 1) o ON o.need_id = n.id
+                            WHERE c.opening = 1 AND l.status <> 'RELEASED') o ON o.need_id = n.id
                  WHERE n.external_id IS NOT NULL",
                 [],
             )

@@ -259,7 +259,8 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
             }
             Change::Update(after, _) => {
                 update(tx, &after, None).await?;
-                entries.push(entry(&after, None, "overlap.recompute"));
+                let salt = salt_of(tx, after.id).await?;
+                entries.push(entry(&after, salt.as_ref(), "overlap.recompute"));
             }
         }
     }
@@ -338,7 +339,8 @@ async fn update(tx: &mut Tx, after: &Overlap, resolver: Author) -> Result<(), St
     let touched = tx
         .run(
             "UPDATE overlap SET status = $2, quantity = $3, excess = $4, period_start = $5, period_end = $6,
-             finding = $7, note = $8, withdrawn = $9, resolved_by = $10, version = $11
+             finding = $7, note = $8, withdrawn = $9, version = $11,
+             resolved_by = CASE WHEN CAST($8 AS TEXT) IS NULL THEN NULL ELSE COALESCE($10, resolved_by) END
              WHERE id = $1 AND version = $12",
             [
                 after.id.0.into(),
@@ -357,6 +359,13 @@ async fn update(tx: &mut Tx, after: &Overlap, resolver: Author) -> Result<(), St
         )
         .await?;
     expect_rows(touched, 1)
+}
+
+/// The salt of the note that the last decision came with.
+async fn salt_of(tx: &mut Tx, id: OverlapId) -> Result<Option<[u8; 16]>, StoreError> {
+    let row = tx.one("SELECT note_salt FROM overlap WHERE id = $1", [id.0.into()]).await?;
+    let salt: Option<Vec<u8>> = row.map(|r| column(&r, "note_salt")).transpose()?.flatten();
+    Ok(salt.and_then(|bytes| bytes.try_into().ok()))
 }
 
 fn entry(overlap: &Overlap, salt: Option<&[u8; 16]>, action: &'static str) -> Entry {

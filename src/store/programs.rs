@@ -41,10 +41,12 @@ impl Command for ImportPrograms {
         let hold = HoldRules::default();
         let columns = [("key", Text), ("name_id", Text), ("name_en", Text)];
         let sql = format!(
-            "INSERT INTO program (key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals)
-             SELECT key, name_id, name_en, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT)
+            "INSERT INTO program (key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals, version)
+             SELECT key, name_id, name_en, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), 1
              FROM {} WHERE true
-             ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en",
+             ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
+             version = program.version + 1
+             WHERE (program.name_id, program.name_en) <> (excluded.name_id, excluded.name_en)",
             tx.dialect.rows("$1", &columns)
         );
         let values = batch(
@@ -55,10 +57,12 @@ impl Command for ImportPrograms {
         let columns =
             [("program", Text), ("key", Text), ("name_id", Text), ("name_en", Text), ("unit", Text), ("kind", Text)];
         let sql = format!(
-            "INSERT INTO item (program_id, key, name_id, name_en, unit, kind)
-             SELECT p.id, r.key, r.name_id, r.name_en, r.unit, r.kind FROM {} JOIN program p ON p.key = r.program
+            "INSERT INTO item (program_id, key, name_id, name_en, unit, kind, version)
+             SELECT p.id, r.key, r.name_id, r.name_en, r.unit, r.kind, 1 FROM {} JOIN program p ON p.key = r.program
              WHERE true ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
-             unit = excluded.unit, kind = excluded.kind",
+             unit = excluded.unit, kind = excluded.kind, version = item.version + 1
+             WHERE (item.name_id, item.name_en, item.unit, item.kind)
+                 <> (excluded.name_id, excluded.name_en, excluded.unit, excluded.kind)",
             tx.dialect.rows("$1", &columns)
         );
         let values = batch(&self.rows, |r| {

@@ -98,7 +98,7 @@ impl Tx {
 
     fn judge<T>(&mut self, result: Result<T, DbErr>) -> Result<T, StoreError> {
         result.map_err(|error| {
-            self.conflict |= self.dialect.explain(&error) == Trouble::Conflict;
+            self.conflict |= matches!(self.dialect.explain(&error), Trouble::Conflict | Trouble::Taken(_));
             StoreError::from_db(self.dialect, &error)
         })
     }

@@ -251,8 +251,7 @@ fn the_rule_for_lines_is_the_table_in_all_its_cells() {
         line(Released, 0, 3, None),
         line(Expired, 0, 0, None),
     ];
-    let mut events =
-        vec![LineEvent::Confirm, LineEvent::Renew(Moment(5_000)), LineEvent::Release, LineEvent::Expire];
+    let mut events = vec![LineEvent::Confirm, LineEvent::Renew(Moment(5_000)), LineEvent::Release, LineEvent::Expire];
     for quantity in [0, 1, 3, 4, 7, 10, 11] {
         events.extend([
             LineEvent::Schedule(q(quantity)),

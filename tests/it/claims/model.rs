@@ -88,22 +88,68 @@ pub struct Trip {
 /// What is asked of the ledger. `by: None` is an admin.
 #[derive(Debug, Clone)]
 pub enum Deed {
-    Report { required: i64, item: usize, area: usize },
-    Verify { needs: BTreeSet<usize> },
-    Revise { need: usize, required: i64, stale: bool },
-    Close { need: usize, stale: bool },
-    Offer { organization: usize, item: usize, quantity: i64 },
+    Report {
+        required: i64,
+        item: usize,
+        area: usize,
+    },
+    Verify {
+        needs: BTreeSet<usize>,
+    },
+    Revise {
+        need: usize,
+        required: i64,
+        stale: bool,
+    },
+    Close {
+        need: usize,
+        stale: bool,
+    },
+    Offer {
+        organization: usize,
+        item: usize,
+        quantity: i64,
+    },
     Claim(Ask),
-    Confirm { claim: usize, by: Option<usize> },
-    Renew { claim: usize, by: Option<usize>, hold: i64 },
-    Release { claim: usize, by: Option<usize> },
-    Expire { most: usize },
-    Schedule { claim: usize, by: Option<usize>, stops: Vec<(usize, i64)> },
-    Dispatch { trip: usize, by: Option<usize> },
-    Record { trip: usize, by: Option<usize> },
-    Cancel { trip: usize, by: Option<usize> },
+    Confirm {
+        claim: usize,
+        by: Option<usize>,
+    },
+    Renew {
+        claim: usize,
+        by: Option<usize>,
+        hold: i64,
+    },
+    Release {
+        claim: usize,
+        by: Option<usize>,
+    },
+    Expire {
+        most: usize,
+    },
+    Schedule {
+        claim: usize,
+        by: Option<usize>,
+        stops: Vec<(usize, i64)>,
+    },
+    Dispatch {
+        trip: usize,
+        by: Option<usize>,
+    },
+    Record {
+        trip: usize,
+        by: Option<usize>,
+    },
+    Cancel {
+        trip: usize,
+        by: Option<usize>,
+    },
     /// `village: None` is an admin; `answers` are `(stop, accepted, rejected)`.
-    Acknowledge { trip: usize, village: Option<usize>, answers: Vec<(usize, i64, i64)> },
+    Acknowledge {
+        trip: usize,
+        village: Option<usize>,
+        answers: Vec<(usize, i64, i64)>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -131,7 +177,10 @@ pub enum Fate {
     /// How many needs were swept.
     Swept(usize),
     /// The lines that were granted, and those that got less than they asked for, with what was free.
-    Accepted { granted: Vec<(usize, i64)>, short: Vec<(usize, i64, Why)> },
+    Accepted {
+        granted: Vec<(usize, i64)>,
+        short: Vec<(usize, i64, Why)>,
+    },
     /// The refused lines with what is free.
     Refused(Vec<(usize, i64, Why)>),
     NotFound,
@@ -316,7 +365,8 @@ impl Model {
                 if !self.is_of(*claim, *by) {
                     return Fate::NotFound;
                 }
-                let expired = self.expire(stops.iter().map(|(l, _)| self.claims[*claim].lines[*l].need).collect::<Vec<_>>(), now);
+                let expired =
+                    self.expire(stops.iter().map(|(l, _)| self.claims[*claim].lines[*l].need).collect::<Vec<_>>(), now);
                 let lines = &mut self.claims[*claim].lines;
                 let fits = |(line, quantity): &(usize, i64)| {
                     let l = &lines[*line];
@@ -329,7 +379,8 @@ impl Model {
                 for (line, quantity) in stops {
                     lines[*line].scheduled += quantity;
                 }
-                let stops = stops.iter().map(|(line, quantity)| Stop { line: *line, quantity: *quantity, answer: None });
+                let stops =
+                    stops.iter().map(|(line, quantity)| Stop { line: *line, quantity: *quantity, answer: None });
                 self.trips.push(Trip { claim: *claim, leg: Leg::Scheduled, stops: stops.collect() });
                 self.touched.insert(*claim);
                 Fate::Done
@@ -457,7 +508,8 @@ impl Model {
 
     fn acknowledge(&mut self, trip: usize, village: Option<usize>, answers: &[(usize, i64, i64)], now: i64) -> Fate {
         let Trip { claim, leg, stops } = self.trips[trip].clone();
-        let mine = |stop: &Stop| village.is_none_or(|v| v == self.needs[self.claims[claim].lines[stop.line].need].village);
+        let mine =
+            |stop: &Stop| village.is_none_or(|v| v == self.needs[self.claims[claim].lines[stop.line].need].village);
         if !stops.iter().any(mine) {
             return Fate::NotFound;
         }

@@ -381,9 +381,9 @@ async fn one_offer_is_never_promised_twice(db: TestDatabase) {
     let mut tasks = JoinSet::new();
     for (i, id) in accepted.iter().enumerate().take(10) {
         let (store, id) = (stores[i % stores.len()].clone(), *id);
-        tasks.spawn(async move {
-            store.execute(ReleaseClaim { author: None, id, access: ANY_CLAIM, reason: None }).await
-        });
+        tasks.spawn(
+            async move { store.execute(ReleaseClaim { author: None, id, access: ANY_CLAIM, reason: None }).await },
+        );
     }
     while let Some(answer) = tasks.join_next().await {
         answer.expect("no task panics").expect("no error reaches a caller");

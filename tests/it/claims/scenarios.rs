@@ -45,7 +45,10 @@ async fn a_claim_sets_aside_what_it_asks_and_a_release_gives_it_back(db: TestDat
     let stands = world.claim(claim).await;
     assert_eq!(stands.status_at(now), ClaimStatus::Held);
     assert_eq!((stands.organization, stands.executor, stands.offer), (a, a, None));
-    assert_eq!(stands.lines.iter().map(|l| (l.need, l.quantity)).collect::<Vec<_>>(), [(needs[0], q(30)), (needs[1], q(50))]);
+    assert_eq!(
+        stands.lines.iter().map(|l| (l.need, l.quantity)).collect::<Vec<_>>(),
+        [(needs[0], q(30)), (needs[1], q(50))]
+    );
     world.release(claim).await.expect("a hold is released");
     assert_eq!(world.counters(needs[0]).await, (100, 0, 0));
     assert_eq!(world.counters(needs[1]).await, (50, 0, 0));

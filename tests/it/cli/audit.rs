@@ -65,7 +65,8 @@ async fn a_sound_export_verifies_and_every_tampering_is_found(db: TestDatabase) 
 
     // Another key is not let near the log, and does not verify it.
     fs::create_dir(home.path("other")).expect("a new directory");
-    salur(&home, &db, &["audit", "export", "--out", "three", "--data-dir", "other"]).fails(1, "signed with another key");
+    salur(&home, &db, &["audit", "export", "--out", "three", "--data-dir", "other"])
+        .fails(1, "signed with another key");
     let arguments = ["audit", "verify", "two", "--public-key", "other/audit-key.pem.pub"];
     assert_eq!(run(&home, &[], &arguments).code, 1);
 }

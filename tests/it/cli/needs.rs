@@ -12,8 +12,7 @@ on_both_databases!(
     programs_and_rules_come_once,
 );
 
-const HEAD: &str =
-    "area_code,program,item,required,severity,period_start,period_end,allocated,delivered,external_id\n";
+const HEAD: &str = "area_code,program,item,required,severity,period_start,period_end,allocated,delivered,external_id\n";
 const GOOD: &str = "31.71.01.1001.001,PANGAN,SEMBAKO,100,4,2026-01-01,2026-03-31,30,10,N-1\n\
     31.71.01.1001.002,PANGAN,SEMBAKO,80,5,2026-01-01,2026-03-31,,,N-2\n";
 
@@ -87,7 +86,8 @@ async fn aid_from_outside_comes_once_and_new_givers_are_pending(db: TestDatabase
     salur(&home, &db, &import).ok();
     let report = home.json("r.json");
     assert_eq!(counts(&report), [2, 2, 0, 0]);
-    let notes: Vec<&str> = report["notes"].as_array().expect("a list").iter().filter_map(|n| n["reason"].as_str()).collect();
+    let notes: Vec<&str> =
+        report["notes"].as_array().expect("a list").iter().filter_map(|n| n["reason"].as_str()).collect();
     assert!(notes.iter().any(|n| n.contains("Posko Warga") && n.contains("PENDING, CIVIL_SOCIETY")), "{notes:?}");
     assert_eq!(store(&db).await.aid_of_source("dinas").await.expect("aid").len(), 2);
     let (findings, _) = store(&db).await.overlap_page(&Default::default(), None, 50).await.expect("findings");
@@ -112,5 +112,6 @@ async fn programs_and_rules_come_once(db: TestDatabase) {
     let rule = r#"[{"kind":"exclusive","items":["TABLET","SMARTPHONE"],"owner":"Dinas","reason_id":"a","reason_en":"b",
         "valid_from":"2026-01-01","valid_until":null}]"#;
     home.write("rules.json", rule);
-    salur(&home, &db, &["import", "rules", "rules.json"]).fails(1, "rule 1: is exclusive; it takes exactly two programs");
+    salur(&home, &db, &["import", "rules", "rules.json"])
+        .fails(1, "rule 1: is exclusive; it takes exactly two programs");
 }

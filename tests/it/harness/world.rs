@@ -133,8 +133,7 @@ impl World {
         for village in ["31.71.01.1001", "31.71.01.1002"] {
             rows.extend((1..=10).map(|rw| area_row(&format!("{village}.{rw:03}"))));
         }
-        let publish =
-            PublishAreas { author: None, level: AreaLevel::Rw, source: "test".into(), rows, dry_run: false };
+        let publish = PublishAreas { author: None, level: AreaLevel::Rw, source: "test".into(), rows, dry_run: false };
         store.execute(publish).await.expect("areas are taken");
         let mut organizations = Vec::new();
         for (name, aggregator) in [("Donor A", false), ("Donor B", false), ("Donor C", false), ("Agregator", true)] {
@@ -301,7 +300,8 @@ impl World {
     pub async fn trip(&self, claim: ClaimId, lines: &[(NeedId, i64)]) -> ScheduleDelivery {
         let stands = self.claim(claim).await;
         let line = |need: NeedId| stands.lines.iter().find(|l| l.need == need).expect("a line on the need").id;
-        let mut lines: Vec<(ClaimLineId, Quantity)> = lines.iter().map(|(n, quantity)| (line(*n), q(*quantity))).collect();
+        let mut lines: Vec<(ClaimLineId, Quantity)> =
+            lines.iter().map(|(n, quantity)| (line(*n), q(*quantity))).collect();
         lines.sort_unstable();
         let values = json!({"claim": claim.0, "lines": lines.iter().map(|(l, n)| (l.0, n.get())).collect::<Vec<_>>()});
         ScheduleDelivery {

@@ -8,9 +8,7 @@ use salur::audit::FIRST_SEQUENCE;
 use salur::audit::bundle::{self, BundleWriter, Problem, Report, Totals};
 use salur::audit::signing::{Head, SigningKey};
 use salur::domain::ids::NeedId;
-use salur::store::{
-    ClaimOutcome, ConfirmClaim, IssueKey, ReleaseClaim, ResolveOverlap, Sequence, Store,
-};
+use salur::store::{ClaimOutcome, ConfirmClaim, IssueKey, ReleaseClaim, ResolveOverlap, Sequence, Store};
 use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
 
@@ -292,8 +290,7 @@ async fn the_trail_of_a_record_runs_through_its_versions(db: TestDatabase) {
     bench.seal(&world.store).await;
     let trail = world.store.audit_trail(&subject, 0, 50).await.expect("the trail is read");
     let actions: Vec<&str> = trail.iter().map(|e| e.action.as_str()).collect();
-    let expected =
-        ["needs.import", "claim.open", "claim.confirm", "delivery.schedule", "delivery.record"];
+    let expected = ["needs.import", "claim.open", "claim.confirm", "delivery.schedule", "delivery.record"];
     assert_eq!(actions, expected);
     assert!(trail.is_sorted_by(|a, b| a.sequence < b.sequence && a.at <= b.at), "{trail:?}");
     let rest = world.store.audit_trail(&subject, 3, 1).await.expect("the trail is read");
@@ -314,8 +311,7 @@ async fn the_log_names_no_person(db: TestDatabase) {
         let record = salur::store::RecordDelivery { author: Some(world.officer), id, access: ANY_CLAIM, note };
         world.store.execute(record).await.expect("a dispatched trip is recorded");
     }
-    let (found, _) =
-        world.store.overlap_page(&Default::default(), None, 10).await.expect("findings are read");
+    let (found, _) = world.store.overlap_page(&Default::default(), None, 10).await.expect("findings are read");
     let resolve = ResolveOverlap {
         author: Some(world.officer),
         id: found[0],

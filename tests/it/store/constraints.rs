@@ -250,7 +250,8 @@ async fn a_number_column_takes_no_text(db: TestDatabase) {
         assert_eq!(refused.is_ok(), rounds, "{sql}: {refused:?}");
     }
     if world.db.kind() == Kind::Sqlite {
-        let loose = "SELECT count(*) AS n FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0
+        let loose =
+            "SELECT count(*) AS n FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0
                      AND name NOT LIKE 'seaql%' AND name NOT LIKE 'sqlite%'";
         assert_eq!(count(&world.db, loose).await, 0, "every table checks its types");
     }

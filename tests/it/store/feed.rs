@@ -139,7 +139,10 @@ async fn what_commits_late_is_not_overlooked(db: TestDatabase) {
     let late = connect(&world.db).await;
     let mut statements = vec![
         format!("UPDATE need SET severity = 5, version = version + 1 WHERE id = {}", needs[0].0),
-        format!("INSERT INTO change_log (need_id, version, at) SELECT id, version, 0 FROM need WHERE id = {}", needs[0].0),
+        format!(
+            "INSERT INTO change_log (need_id, version, at) SELECT id, version, 0 FROM need WHERE id = {}",
+            needs[0].0
+        ),
     ];
     if held {
         statements.insert(0, "BEGIN".into());
@@ -212,9 +215,8 @@ async fn a_follower_older_than_the_log_starts_anew_and_a_current_one_does_not(db
 
 async fn a_follower_far_behind_catches_up_in_rounds(db: TestDatabase) {
     let world = World::new(db).await;
-    let rows: Vec<OpeningNeed> = (0..10_500)
-        .map(|i| OpeningNeed { external_id: Some(format!("row {i}")), ..world.row(100) })
-        .collect();
+    let rows: Vec<OpeningNeed> =
+        (0..10_500).map(|i| OpeningNeed { external_id: Some(format!("row {i}")), ..world.row(100) }).collect();
     let import = |required| ImportNeeds {
         author: None,
         rows: rows.iter().map(|r| OpeningNeed { required: q(required), ..r.clone() }).collect(),

@@ -118,7 +118,10 @@ async fn a_changed_row_updates_its_need_with_all_it_says(db: TestDatabase) {
     };
     takes(&world, vec![moved.clone()]).await;
     let need = world.need(b).await;
-    assert_eq!((need.area, need.item, need.period, need.severity), (moved.area, moved.item, moved.period, moved.severity));
+    assert_eq!(
+        (need.area, need.item, need.period, need.severity),
+        (moved.area, moved.item, moved.period, moved.severity)
+    );
     assert_eq!(world.counters(b).await, (101, 0, 1));
     check_books(&world).await;
 }
@@ -159,8 +162,7 @@ async fn accepted_rows_are_published_beside_refused_ones_only_on_request(db: Tes
     takes(&world, vec![opening(&world, "a", 100, 0, 0), opening(&world, "b", 100, 0, 0)]).await;
     let (a, b) = (id_of(&world, "a").await, id_of(&world, "b").await);
     world.promises(world.donors[0], &[(a, 50)]).await;
-    let rows =
-        vec![opening(&world, "a", 10, 0, 0), opening(&world, "b", 10, 5, 0), opening(&world, "new", 10, 5, 5)];
+    let rows = vec![opening(&world, "a", 10, 0, 0), opening(&world, "b", 10, 5, 0), opening(&world, "new", 10, 5, 5)];
     let report =
         world.store.execute(ImportNeeds { accept_rejects: true, ..import(rows) }).await.expect("the import runs");
     assert_eq!((report.accepted, report.rejected.len(), report.published), (2, 1, true));
@@ -231,7 +233,17 @@ async fn a_hold_that_has_run_out_does_not_stand_in_the_way_of_an_import(db: Test
 async fn imports_and_claims_at_once_leave_the_books_in_order(db: TestDatabase) {
     let world = World::new(db).await;
     let rows = |round: i64| -> Vec<OpeningNeed> {
-        (0..60).map(|i| opening(&world, &format!("row {i}"), 200 + round, (i + round) % 50, (i * round) % 5 % ((i + round) % 50 + 1))).collect()
+        (0..60)
+            .map(|i| {
+                opening(
+                    &world,
+                    &format!("row {i}"),
+                    200 + round,
+                    (i + round) % 50,
+                    (i * round) % 5 % ((i + round) % 50 + 1),
+                )
+            })
+            .collect()
     };
     takes(&world, rows(0)).await;
     let needs: Vec<NeedId> = world.all_needs().await.iter().map(|n| n.id).collect();

@@ -4,8 +4,8 @@ use salur::domain::ids::{AreaId, ClaimId, NeedId, OrganizationId, OverlapId};
 use salur::domain::organization::OrganizationCategory;
 use salur::domain::overlap::{Overlap, OverlapKind, OverlapStatus, Rule, RuleKind};
 use salur::store::{
-    AcknowledgeDelivery, Answer, ImportDistributions, ImportNeeds, ImportRules, OpeningNeed, OutsideAid,
-    OverlapFilter, RecomputeOverlaps, ResolveOverlap, ReviseNeed, StoreError, VerifyNeeds,
+    AcknowledgeDelivery, Answer, ImportDistributions, ImportNeeds, ImportRules, OpeningNeed, OutsideAid, OverlapFilter,
+    RecomputeOverlaps, ResolveOverlap, ReviseNeed, StoreError, VerifyNeeds,
 };
 
 use crate::harness::books::{check_books, count};
@@ -77,8 +77,7 @@ fn exclusive(world: &World) -> Rule {
 async fn answer(world: &World, claim: ClaimId, need: NeedId, trip: salur::domain::ids::DeliveryId, rejected: i64) {
     let line = world.line(claim, need).await;
     let quantity = world.delivery(trip).await.lines[0].quantity.get();
-    let answers =
-        vec![Answer { line: line.id, accepted: q(quantity - rejected), rejected: q(rejected), note: None }];
+    let answers = vec![Answer { line: line.id, accepted: q(quantity - rejected), rejected: q(rejected), note: None }];
     let say = AcknowledgeDelivery { author: None, id: trip, area: None, answers };
     world.store.execute(say).await.expect("the officer answers");
 }
@@ -97,7 +96,10 @@ async fn two_organisations_opening_balances_and_outside_aid_give_each_kind_of_fi
     world.delivers(claim, &[(need, 20)]).await;
     let found = findings(&world, OverlapFilter::default()).await;
     let [same] = &found[..] else { panic!("two organisations served one area: {found:?}") };
-    assert_eq!((same.finding.kind, same.status, same.version), (OverlapKind::SameAreaSameItem, OverlapStatus::Suspected, 1));
+    assert_eq!(
+        (same.finding.kind, same.status, same.version),
+        (OverlapKind::SameAreaSameItem, OverlapStatus::Suspected, 1)
+    );
     assert_eq!((same.finding.area, same.finding.item), (here, Some(world.package)));
     assert_eq!(same.finding.organizations, [a, b]);
     assert_eq!((same.finding.quantity, same.finding.excess), (Some(q(60)), None));
@@ -307,8 +309,7 @@ async fn an_opening_balance_counts_as_soon_as_it_is_imported(db: TestDatabase) {
         ..world.row(100)
     };
     for (delivered, excess) in [(40, vec![]), (50, vec![Some(q(10))]), (90, vec![Some(q(50))]), (10, vec![])] {
-        let import =
-            ImportNeeds { author: None, rows: vec![row(delivered)], accept_rejects: false, dry_run: false };
+        let import = ImportNeeds { author: None, rows: vec![row(delivered)], accept_rejects: false, dry_run: false };
         world.store.execute(import).await.expect("needs are taken");
         let over = of_kind(&world, OverlapKind::OverServed).await;
         assert_eq!(over.iter().map(|o| o.finding.excess).collect::<Vec<_>>(), excess, "{delivered} delivered");
@@ -342,7 +343,10 @@ async fn outside_aid_is_imported_once_and_moves_with_its_record(db: TestDatabase
     assert_eq!(records.iter().map(|r| r.external_id.as_str()).collect::<Vec<_>>(), ["x1", "x2"]);
     let again = world.store.execute(distributions(vec![here.clone(), there.clone()])).await.expect("they are taken");
     assert_eq!((again.unchanged, again.new_organizations.len()), (2, 0));
-    let dry = ImportDistributions { dry_run: true, ..distributions(vec![aid(&world, "x3", "Yayasan Z", 1, ("2020-04-10", "2020-04-10"))]) };
+    let dry = ImportDistributions {
+        dry_run: true,
+        ..distributions(vec![aid(&world, "x3", "Yayasan Z", 1, ("2020-04-10", "2020-04-10"))])
+    };
     let dry = world.store.execute(dry).await.expect("a dry run says how it would go");
     assert_eq!(dry.new_organizations, ["Yayasan Z"]);
     assert_eq!(count(&world.db, "SELECT count(*) AS n FROM organization WHERE name = 'Yayasan Z'").await, 0);
@@ -397,7 +401,12 @@ async fn deliveries_to_one_area_at_once_do_not_overlook_each_other(db: TestDatab
             let id = world.schedules(claim, &[(need, 1)]).await;
             world.dispatch(id).await.expect("a scheduled trip is dispatched");
             let store = world.store.clone();
-            let record = salur::store::RecordDelivery { author: None, id, access: salur::store::ClaimAccess { organization: None }, note: None };
+            let record = salur::store::RecordDelivery {
+                author: None,
+                id,
+                access: salur::store::ClaimAccess { organization: None },
+                note: None,
+            };
             trips.spawn(async move { store.execute(record).await });
         }
         while let Some(done) = trips.join_next().await {

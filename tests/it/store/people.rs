@@ -77,8 +77,13 @@ async fn a_user_gathers_roles_but_never_changes_sides(db: TestDatabase) {
             other => panic!("it should have been refused: {other:?}"),
         }
     }
-    let issue =
-        IssueKey { author: None, email: "u@example.org".into(), prefix: "slr_u".into(), hash: [7; 32], expires_days: None };
+    let issue = IssueKey {
+        author: None,
+        email: "u@example.org".into(),
+        prefix: "slr_u".into(),
+        hash: [7; 32],
+        expires_days: None,
+    };
     world.store.execute(issue).await.expect("a key is issued");
     let found = world.store.user_by_key(&[7; 32]).await.expect("users are read").expect("the key opens");
     assert_eq!((found.id, found.organization, found.area), (id, Some(a), Some(code("31.71.01"))));
@@ -94,7 +99,8 @@ async fn a_user_gathers_roles_but_never_changes_sides(db: TestDatabase) {
         ids.insert(id.expect("no task panics").expect("every role is granted"));
     }
     assert_eq!(ids.len(), 1);
-    let roles = "SELECT count(*) AS n FROM user_role r JOIN app_user u ON u.id = r.user_id WHERE u.email = 'w@example.org'";
+    let roles =
+        "SELECT count(*) AS n FROM user_role r JOIN app_user u ON u.id = r.user_id WHERE u.email = 'w@example.org'";
     assert_eq!(count(&world.db, roles).await, 5);
     check_books(&world).await;
 }
