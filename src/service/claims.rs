@@ -231,9 +231,9 @@ fn merged(lines: &[(NeedId, Quantity)]) -> Result<Vec<(NeedId, Quantity)>, Servi
             return Err(ServiceError::bad("lines", format!("the quantity of line {place} must be at least 1")));
         }
         let sum = sums.entry(*need).or_default();
-        *sum = sum
-            .checked_add(*quantity)
-            .ok_or_else(|| ServiceError::bad("lines", format!("line {place} and others on its need add up to too much")))?;
+        *sum = sum.checked_add(*quantity).ok_or_else(|| {
+            ServiceError::bad("lines", format!("line {place} and others on its need add up to too much"))
+        })?;
     }
     Ok(sums.into_iter().collect())
 }

@@ -34,7 +34,10 @@ impl Service {
                 return Err(ServiceError::bad("lines", format!("the quantity of line {place} must be at least 1")));
             }
             if lines.insert(*line, *quantity).is_some() {
-                return Err(ServiceError::bad("lines", format!("line {place} names a claim line that is named before")));
+                return Err(ServiceError::bad(
+                    "lines",
+                    format!("line {place} names a claim line that is named before"),
+                ));
             }
         }
         let lines: Vec<(ClaimLineId, Quantity)> = lines.into_iter().collect();

@@ -215,6 +215,19 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
     let wanted = ids(areas.iter().map(|a| a.0));
     let locked = format!("SELECT id FROM area WHERE id IN {set} ORDER BY id{}", tx.dialect.lock());
     let _: Vec<super::rows::IdRow> = tx.all(&locked, [wanted.clone()]).await?;
+    // Most areas of an import have nothing to find. Asked only under the locks: what another
+    // transaction has brought meanwhile counts.
+    let narrowed = format!(
+        "SELECT a.id FROM area a WHERE a.id IN {set}
+         AND (EXISTS (SELECT 1 FROM need n WHERE n.area_id = a.id AND n.delivered > 0)
+              OR EXISTS (SELECT 1 FROM distribution d WHERE d.area_id = a.id)
+              OR EXISTS (SELECT 1 FROM overlap o WHERE o.area_id = a.id))"
+    );
+    let served_areas: Vec<super::rows::IdRow> = tx.all(&narrowed, [wanted]).await?;
+    if served_areas.is_empty() {
+        return Ok(());
+    }
+    let wanted = ids(served_areas.into_iter().map(|a| a.id));
     let rules = load_rules(tx).await?;
     let served = served_in(tx, &set, &wanted).await?;
     let required: Vec<RequiredRow> = tx
