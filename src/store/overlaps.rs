@@ -486,16 +486,22 @@ impl Command for ImportRules {
     type Answer = usize;
 
     async fn run(&self, tx: &mut Tx) -> Result<usize, StoreError> {
-        let mut new = 0;
+        let now = tx.now().await?;
+        let mut entries = Vec::new();
         for rule in &self.rules {
-            let touched = tx
-                .run(
-                    "INSERT INTO overlap_rule (body) VALUES ($1) ON CONFLICT (body) DO NOTHING",
-                    [rule_json(rule).to_string().into()],
-                )
-                .await?;
-            new += usize::try_from(touched).unwrap_or(0);
+            let body = rule_json(rule).to_string();
+            let sql = "INSERT INTO overlap_rule (body) VALUES ($1) ON CONFLICT (body) DO NOTHING RETURNING id";
+            if let Some(row) = tx.one(sql, [body.as_str().into()]).await? {
+                entries.push(Entry {
+                    action: "rules.import",
+                    subject: format!("rule-{}", column::<i64>(&row, "id")?),
+                    version: 1,
+                    state: state([("rule", body.into())]),
+                });
+            }
         }
+        let new = entries.len();
+        audit::append(tx, now, self.author, entries).await?;
         if self.dry_run {
             tx.abandon();
         } else if new > 0 {

@@ -1,10 +1,12 @@
 //! Programs and items, entered from a file.
 
+use super::audit::{self, Entry};
 use super::dialect::Column::Text;
 use super::error::StoreError;
 use super::rows::batch;
 use super::write::{Command, Tx};
 use super::{Author, Store};
+use crate::audit::state;
 use crate::domain::ids::{ItemId, ProgramId};
 use crate::domain::program::{HoldRules, Item, ItemKind, Program};
 use sea_orm::FromQueryResult;
@@ -33,10 +35,18 @@ pub struct ImportPrograms {
     pub dry_run: bool,
 }
 
+#[derive(FromQueryResult)]
+struct Written {
+    id: i64,
+    key: String,
+    version: i64,
+}
+
 impl Command for ImportPrograms {
     type Answer = ();
 
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let now = tx.now().await?;
         let programs: BTreeMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.program_key.as_str(), r)).collect();
         let hold = HoldRules::default();
         let columns = [("key", Text), ("name_id", Text), ("name_en", Text)];
@@ -46,14 +56,23 @@ impl Command for ImportPrograms {
              FROM {} WHERE true
              ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
              version = program.version + 1
-             WHERE (program.name_id, program.name_en) <> (excluded.name_id, excluded.name_en)",
+             WHERE (program.name_id, program.name_en) <> (excluded.name_id, excluded.name_en)
+             RETURNING id, key, version",
             tx.dialect.rows("$1", &columns)
         );
         let values = batch(
             programs.values(),
             |r| json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en}),
         );
-        tx.run(&sql, [values, hold.default_seconds.into(), hold.max_seconds.into(), hold.max_renewals.into()]).await?;
+        let limits = [hold.default_seconds, hold.max_seconds, hold.max_renewals];
+        let written: Vec<Written> =
+            tx.all(&sql, [values, limits[0].into(), limits[1].into(), limits[2].into()]).await?;
+        let mut entries = Vec::new();
+        for w in &written {
+            if let Some(row) = programs.get(w.key.as_str()) {
+                entries.push(entry(ProgramId(w.id).to_string(), w, &row.program_name_id, &row.program_name_en));
+            }
+        }
         let columns =
             [("program", Text), ("key", Text), ("name_id", Text), ("name_en", Text), ("unit", Text), ("kind", Text)];
         let sql = format!(
@@ -62,19 +81,36 @@ impl Command for ImportPrograms {
              WHERE true ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
              unit = excluded.unit, kind = excluded.kind, version = item.version + 1
              WHERE (item.name_id, item.name_en, item.unit, item.kind)
-                 <> (excluded.name_id, excluded.name_en, excluded.unit, excluded.kind)",
+                 <> (excluded.name_id, excluded.name_en, excluded.unit, excluded.kind)
+             RETURNING id, key, version",
             tx.dialect.rows("$1", &columns)
         );
         let values = batch(&self.rows, |r| {
             json!({"program": r.program_key, "key": r.item_key, "name_id": r.item_name_id,
                    "name_en": r.item_name_en, "unit": r.unit, "kind": r.kind.word()})
         });
-        tx.run(&sql, [values]).await?;
+        let written: Vec<Written> = tx.all(&sql, [values]).await?;
+        let items: HashMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.item_key.as_str(), r)).collect();
+        for w in &written {
+            if let Some(row) = items.get(w.key.as_str()) {
+                entries.push(entry(ItemId(w.id).to_string(), w, &row.item_name_id, &row.item_name_en));
+            }
+        }
+        audit::append(tx, now, self.author, entries).await?;
         tx.reload = true;
         if self.dry_run {
             tx.abandon();
         }
         Ok(())
+    }
+}
+
+fn entry(subject: String, written: &Written, name_id: &str, name_en: &str) -> Entry {
+    Entry {
+        action: "programs.import",
+        subject,
+        version: written.version,
+        state: state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())]),
     }
 }
 
