@@ -1,5 +1,6 @@
 //! One binary for all tests that need more than one room; compiled once.
 
+mod api;
 mod claims;
 mod cli;
 mod harness;

@@ -1,5 +1,7 @@
 //! What the tests stand on: a database of their own, a small world in it, dice, and the books.
 
+pub mod actors;
+pub mod app;
 pub mod books;
 pub mod database;
 pub mod dice;

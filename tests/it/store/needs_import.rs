@@ -132,6 +132,9 @@ async fn a_balance_comes_and_goes_and_comes_again(db: TestDatabase) {
         takes(&world, vec![opening(&world, "a", 100, allocated, delivered)]).await;
         let id = id_of(&world, "a").await;
         assert_eq!(world.counters(id).await, (100, allocated - delivered, delivered));
+        let stored = world.store.imported_needs().await.expect("needs are read");
+        let [stored] = &stored[..] else { panic!("it is one need: {stored:?}") };
+        assert_eq!((stored.allocated, stored.delivered), (q(allocated), q(delivered)));
         check_books(&world).await;
     }
     assert_eq!(world.all_needs().await.len(), 1);

@@ -8,7 +8,7 @@ use salur::store::{
     RecomputeOverlaps, ResolveOverlap, ReviseNeed, StoreError, VerifyNeeds,
 };
 
-use crate::harness::books::{check_books, count};
+use crate::harness::books::{check_books, connect, count, rows};
 use crate::harness::database::TestDatabase;
 use crate::harness::world::{ANY_NEED, World, code, period, q};
 use crate::on_both_databases;
@@ -251,6 +251,16 @@ async fn a_decision_stands_until_there_is_more_of_it(db: TestDatabase) {
     let more = &in_order(&world, &[found.id]).await[0];
     assert_eq!((more.status, more.version, more.note.as_deref()), (OverlapStatus::Suspected, 4, None));
     assert_eq!(count(&world.db, &resolver).await, 0);
+    let own = connect(&world.db).await;
+    let leaves = format!("SELECT leaf FROM audit_entry WHERE subject = '{}' ORDER BY version", found.id);
+    let notes: Vec<String> = rows(&world.db, &own, &leaves)
+        .await
+        .iter()
+        .map(|r| r.try_get::<String>("", "leaf").expect("a leaf"))
+        .map(|leaf| leaf.split("\"note\":").nth(1).and_then(|rest| rest.split(',').next()).expect("a note").to_owned())
+        .collect();
+    assert_eq!((notes[0].as_str(), notes[3].as_str()), ("null", "null"));
+    assert!(notes[1].len() > 64 && notes[1] == notes[2], "the log commits to the note as long as it stands: {notes:?}");
     check_books(&world).await;
 }
 

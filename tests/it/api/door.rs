@@ -1,0 +1,123 @@
+//! HTTP itself: methods, content types, sizes, keys, health, pages.
+
+use serde_json::json;
+
+use crate::harness::actors::{FOOD, RT_11, Town, Who};
+use crate::harness::database::TestDatabase;
+use crate::on_both_databases;
+
+on_both_databases!(
+    the_door_takes_a_post_of_json_and_nothing_else,
+    a_wrong_key_is_nobody_and_never_anonymous,
+    health_and_pages_answer,
+);
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const PROGRAMS: &str = "{\"query\": \"{ programs { key } }\"}";
+
+async fn the_door_takes_a_post_of_json_and_nothing_else(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let app = &town.app;
+    for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let reply = app.request(method, "/graphql?query=%7Bprograms%7Bkey%7D%7D", &[JSON], "").await;
+        assert_eq!((reply.status, reply.code().as_str()), (405, "BAD_INPUT"), "{method}");
+        assert!(reply.head.to_ascii_lowercase().contains("\r\nallow: post"), "{method}: {}", reply.head);
+    }
+    let head = app.request("HEAD", "/graphql", &[], "").await;
+    assert_eq!(head.status, 405);
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/graphql", ""] {
+        let reply = app.request("POST", "/graphql", &[("content-type", kind)], PROGRAMS).await;
+        assert_eq!((reply.status, reply.code().as_str()), (415, "BAD_INPUT"), "{kind}");
+    }
+    let reply = app.request("POST", "/graphql", &[], PROGRAMS).await;
+    assert_eq!(reply.status, 415, "no content type");
+    for kind in ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"] {
+        let reply = app.request("POST", "/graphql", &[("content-type", kind)], PROGRAMS).await;
+        assert_eq!(reply.status, 200, "{kind}: {}", reply.body);
+        assert_eq!(reply.json()["data"]["programs"][0]["key"], "PANGAN");
+    }
+    for (body, why) in [
+        (format!("[{PROGRAMS}]"), "a batch"),
+        (format!(" \n\t[{PROGRAMS}, {PROGRAMS}]"), "a batch behind blanks"),
+        ("[]".into(), "an empty batch"),
+        ("".into(), "nothing"),
+        ("{".into(), "half"),
+        ("null".into(), "null"),
+        ("\"{ programs { key } }\"".into(), "a text"),
+        ("{\"query\": 1}".into(), "a number for a query"),
+        ("{\"query\": \"{ programs { key } }\", \"variables\": 5}".into(), "a number for variables"),
+        (format!("{PROGRAMS} x"), "something behind"),
+        ("{\"query\": \"\u{0}\"}".into(), "a control character"),
+    ] {
+        let reply = app.post(None, &body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, "BAD_INPUT"), "{why}: {}", reply.body);
+    }
+    // A body of 256 KiB is read, one byte more is not; blanks are free.
+    let full = format!("{PROGRAMS}{}", " ".repeat(256 * 1024 - PROGRAMS.len()));
+    assert_eq!(app.post(None, &full).await.status, 200);
+    let reply = app.post(None, &format!("{full} ")).await;
+    assert_eq!((reply.status, reply.code().as_str()), (413, "TOO_COMPLEX"));
+    let huge = json!({"query": "{ programs { key } }", "variables": {"x": "x".repeat(2_000_000)}}).to_string();
+    let reply = app.raw(crate::harness::app::request_text("POST", "/graphql", &[JSON], &huge).as_bytes()).await;
+    // The server may close before it has read two megabytes that it will not use.
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 413"), "{}", &reply[..reply.len().min(200)]);
+    assert_eq!(app.post(None, PROGRAMS).await.status, 200, "the server lives");
+}
+
+async fn a_wrong_key_is_nobody_and_never_anonymous(db: TestDatabase) {
+    let town = Town::new(db).await;
+    town.need(RT_11, FOOD, 10).await;
+    let app = &town.app;
+    let good = town.key_of(Who::DonorA).expect("a donor has a key").to_owned();
+    let query = "{\"query\": \"{ viewer { email } needs { totalCount } }\"}";
+    for header in [
+        "Bearer nope",
+        "Bearer ",
+        "Bearer",
+        "",
+        "Basic YTpi",
+        &good,
+        &format!("Bearer {good}x"),
+        &format!("Bearer {}", &good[1..]),
+        &format!("Basic {good}"),
+    ] {
+        let reply = app.request("POST", "/graphql", &[JSON, ("authorization", header)], query).await;
+        assert_eq!((reply.status, reply.code().as_str()), (200, "UNAUTHENTICATED"), "{header:?}: {}", reply.body);
+        let answer = reply.json();
+        assert!(answer["data"].is_null(), "{header:?}: {answer}");
+        assert_eq!(answer["errors"][0]["extensions"]["retry"], "NEVER");
+    }
+    for header in [format!("Bearer {good}"), format!("bearer {good}"), format!("BEARER  {good}")] {
+        let reply = app.request("POST", "/graphql", &[JSON, ("authorization", &header)], query).await;
+        assert_eq!(reply.json()["data"]["viewer"]["email"], "a@donor.example", "{header}");
+    }
+    let nobody = app.post(None, query).await.json();
+    assert_eq!(nobody["data"], json!({"viewer": null, "needs": {"totalCount": 1}}));
+}
+
+async fn health_and_pages_answer(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let app = &town.app;
+    for (path, status, part) in [
+        ("/health/live", 200, "ok"),
+        ("/health/ready", 200, "ready"),
+        ("/metrics", 200, "salur_ready 1"),
+        ("/metrics", 200, "salur_areas 18"),
+        ("/", 200, "Salur"),
+        ("/graphiql", 200, "/graphql"),
+        ("/nowhere", 404, "no such page"),
+        ("/graphql/nowhere", 404, "no such page"),
+        ("/../etc/passwd", 404, "no such page"),
+    ] {
+        let reply = app.request("GET", path, &[], "").await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.body);
+        assert!(reply.body.contains(part), "{path}: {}", reply.body);
+    }
+    let front = app.request("GET", "/", &[], "").await;
+    assert!(front.head.to_ascii_lowercase().contains("content-type: text/html"), "{}", front.head);
+    let upgrade = app.request("GET", "/graphql/ws", &[], "").await;
+    assert!((400..500).contains(&upgrade.status), "no upgrade was asked for: {}", upgrade.status);
+    // Ready means that the database answers, too.
+    let fresh = salur::service::Service::new(town.store().clone(), app.key.clone());
+    assert!(!fresh.is_current(), "a server that has not read the map is not ready");
+}

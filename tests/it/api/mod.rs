@@ -1,0 +1,10 @@
+//! The API as outsiders use it: through the real routes, over sockets, on both databases.
+
+mod access;
+mod door;
+mod errors;
+mod guard;
+mod hangup;
+mod job;
+mod lists;
+mod live;
