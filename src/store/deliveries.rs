@@ -45,7 +45,7 @@ impl Command for ScheduleDelivery {
         }
         claim_for(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
-        let sql = format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id IN {}", tx.dialect.numbers("$1"));
+        let sql = format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));
@@ -411,7 +411,7 @@ impl Store {
         let set = self.dialect.numbers("$1");
         let rows: Vec<DeliveryRow> = self
             .read_all(
-                &format!("SELECT id, claim_id, status, scheduled_for, version FROM delivery WHERE id IN {set}"),
+                &format!("SELECT id, claim_id, status, scheduled_for, version FROM delivery WHERE id {set}"),
                 [wanted.clone()],
             )
             .await?;
@@ -419,7 +419,7 @@ impl Store {
             .read_all(
                 &format!(
                     "SELECT delivery_id, claim_line_id, quantity, accepted, rejected FROM delivery_line
-                     WHERE delivery_id IN {set} ORDER BY claim_line_id"
+                     WHERE delivery_id {set} ORDER BY claim_line_id"
                 ),
                 [wanted.clone()],
             )
@@ -428,7 +428,7 @@ impl Store {
             .read_all(
                 &format!(
                     "SELECT delivery_id, status, at, user_id, note FROM delivery_event
-                     WHERE delivery_id IN {set} ORDER BY id"
+                     WHERE delivery_id {set} ORDER BY id"
                 ),
                 [wanted],
             )

@@ -117,7 +117,7 @@ impl Book {
         let locked: Vec<NeedRow> = tx
             .all(
                 &format!(
-                    "SELECT {NEED_COLUMNS} FROM need WHERE id IN {} ORDER BY id{}",
+                    "SELECT {NEED_COLUMNS} FROM need WHERE id {} ORDER BY id{}",
                     dialect.numbers("$1"),
                     dialect.lock()
                 ),
@@ -133,7 +133,7 @@ impl Book {
         let found: Vec<LineRow> = tx
             .all(
                 &format!(
-                    "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id IN {}
+                    "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id {}
                      AND ((status = 'HELD' AND expires_at <= $2) OR claim_id = $3
                           OR ($4 = 1 AND status <> 'RELEASED'
                               AND claim_id IN (SELECT c.id FROM claim c WHERE c.opening = 1)))
@@ -197,7 +197,7 @@ impl Book {
             let found: Vec<OfferOfClaim> = tx
                 .all(
                     &format!(
-                        "SELECT id, offer_id FROM claim WHERE offer_id IS NOT NULL AND id IN {}",
+                        "SELECT id, offer_id FROM claim WHERE offer_id IS NOT NULL AND id {}",
                         tx.dialect.numbers("$1")
                     ),
                     [ids(claims)],
@@ -212,7 +212,7 @@ impl Book {
             return Ok(());
         }
         let sql = format!(
-            "SELECT {OFFER_COLUMNS} FROM offer WHERE id IN {} ORDER BY id{}",
+            "SELECT {OFFER_COLUMNS} FROM offer WHERE id {} ORDER BY id{}",
             tx.dialect.numbers("$1"),
             tx.dialect.lock()
         );

@@ -86,7 +86,7 @@ pub struct NeedAccess {
 impl NeedAccess {
     async fn check(&self, tx: &mut Tx, needs: &BTreeSet<NeedId>) -> Result<(), StoreError> {
         let sql = format!(
-            "SELECT a.code FROM need n JOIN area a ON a.id = n.area_id WHERE n.id IN {}",
+            "SELECT a.code FROM need n JOIN area a ON a.id = n.area_id WHERE n.id {}",
             tx.dialect.numbers("$1")
         );
         #[derive(FromQueryResult)]
@@ -290,6 +290,8 @@ impl Command for ImportNeeds {
         areas.append(&mut self.insert(tx, &new, &mut opening, &mut report).await?);
         report.published = !self.dry_run && (report.rejected.is_empty() || self.accept_rejects);
         if report.published {
+            tx.count_anew("need").await?;
+            tx.count_anew("claim_line").await?;
             let now = tx.now().await?;
             overlaps::recompute(tx, now, self.author, &areas).await?;
             tx.reload = true;
@@ -532,7 +534,7 @@ impl OpeningNeed {
 impl Store {
     /// Needs by id, as the database has them now.
     pub async fn needs(&self, wanted: &[NeedId]) -> Result<Vec<Need>, StoreError> {
-        let sql = format!("SELECT {NEED_COLUMNS} FROM need WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT {NEED_COLUMNS} FROM need WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<NeedRow> = self.read_all(&sql, [ids(wanted.iter().map(|n| n.0))]).await?;
         rows.into_iter().map(NeedRow::into_need).collect()
     }

@@ -213,12 +213,12 @@ pub(super) async fn recompute(
 async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaId]) -> Result<(), StoreError> {
     let set = tx.dialect.numbers("$1");
     let wanted = ids(areas.iter().map(|a| a.0));
-    let locked = format!("SELECT id FROM area WHERE id IN {set} ORDER BY id{}", tx.dialect.lock());
+    let locked = format!("SELECT id FROM area WHERE id {set} ORDER BY id{}", tx.dialect.lock());
     let _: Vec<super::rows::IdRow> = tx.all(&locked, [wanted.clone()]).await?;
     // Most areas of an import have nothing to find. Asked only under the locks: what another
     // transaction has brought meanwhile counts.
     let narrowed = format!(
-        "SELECT a.id FROM area a WHERE a.id IN {set}
+        "SELECT a.id FROM area a WHERE a.id {set}
          AND (EXISTS (SELECT 1 FROM need n WHERE n.area_id = a.id AND n.delivered > 0)
               OR EXISTS (SELECT 1 FROM distribution d WHERE d.area_id = a.id)
               OR EXISTS (SELECT 1 FROM overlap o WHERE o.area_id = a.id))"
@@ -234,7 +234,7 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
         .all(
             &format!(
                 "SELECT area_id, program_id, item_id, period_start, period_end, required FROM need
-                 WHERE status <> 'REPORTED' AND area_id IN {set}"
+                 WHERE status <> 'REPORTED' AND area_id {set}"
             ),
             [wanted.clone()],
         )
@@ -254,7 +254,7 @@ async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaI
     let fresh: BTreeMap<String, Finding> =
         findings(&served, &required, &rules).into_iter().map(|f| (f.key(), f)).collect();
     let rows: Vec<OverlapRow> =
-        tx.all(&format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE area_id IN {set} ORDER BY id"), [wanted]).await?;
+        tx.all(&format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE area_id {set} ORDER BY id"), [wanted]).await?;
     let mut stored = BTreeMap::new();
     for row in rows {
         let overlap = row.into_overlap()?;
@@ -286,7 +286,7 @@ async fn served_in(tx: &mut Tx, set: &str, wanted: &sea_orm::Value) -> Result<Ve
             &format!(
                 "SELECT n.area_id, n.program_id, n.item_id, c.organization_id, n.period_start, n.period_end,
                  l.delivered, c.opening, l.id FROM need n JOIN claim_line l ON l.need_id = n.id
-                 JOIN claim c ON c.id = l.claim_id WHERE l.delivered > 0 AND n.area_id IN {set}"
+                 JOIN claim c ON c.id = l.claim_id WHERE l.delivered > 0 AND n.area_id {set}"
             ),
             [wanted.clone()],
         )
@@ -295,7 +295,7 @@ async fn served_in(tx: &mut Tx, set: &str, wanted: &sea_orm::Value) -> Result<Ve
         .all(
             &format!(
                 "SELECT d.id, d.area_id, i.program_id, d.item_id, d.organization_id, d.period_start, d.period_end,
-                 d.quantity FROM distribution d JOIN item i ON i.id = d.item_id WHERE d.area_id IN {set}"
+                 d.quantity FROM distribution d JOIN item i ON i.id = d.item_id WHERE d.area_id {set}"
             ),
             [wanted.clone()],
         )
@@ -708,7 +708,7 @@ impl Store {
         let (kind_set, status_set) = (self.dialect.texts("$1"), self.dialect.texts("$2"));
         let matching = format!(
             "FROM overlap o JOIN area a ON a.id = o.area_id
-             WHERE o.withdrawn = 0 AND o.kind IN {kind_set} AND o.status IN {status_set}
+             WHERE o.withdrawn = 0 AND o.kind {kind_set} AND o.status {status_set}
              AND ($3 = '' OR a.code = $3 OR a.code LIKE $3 || '.%')"
         );
         let kinds = words(kinds.iter().map(|k| k.word()).collect());
@@ -741,7 +741,7 @@ impl Store {
 
     /// Findings by id, in no particular order, withdrawn ones among them.
     pub async fn overlaps(&self, wanted: &[OverlapId]) -> Result<Vec<Overlap>, StoreError> {
-        let sql = format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT {OVERLAP_COLUMNS} FROM overlap WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<OverlapRow> = self.read_all(&sql, [ids(wanted.iter().map(|o| o.0))]).await?;
         rows.into_iter().map(OverlapRow::into_overlap).collect()
     }
@@ -759,7 +759,7 @@ impl Store {
         }
         let sql = format!(
             "SELECT id, external_id, source, organization_id, quantity, period_start, period_end
-             FROM distribution WHERE id IN {} ORDER BY id",
+             FROM distribution WHERE id {} ORDER BY id",
             self.dialect.numbers("$1")
         );
         let rows: Vec<Row> = self.read_all(&sql, [ids(wanted.iter().map(|d| d.0))]).await?;

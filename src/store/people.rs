@@ -294,14 +294,14 @@ impl Store {
     }
 
     pub async fn organizations(&self, wanted: &[OrganizationId]) -> Result<Vec<Organization>, StoreError> {
-        let sql = format!("SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<OrganizationRow> = self.read_all(&sql, [ids(wanted.iter().map(|o| o.0))]).await?;
         rows.into_iter().map(OrganizationRow::into_organization).collect()
     }
 
     /// Who the given users are to people who may know it.
     pub async fn emails(&self, wanted: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
-        let sql = format!("SELECT id, email FROM app_user WHERE id IN {}", self.dialect.numbers("$1"));
+        let sql = format!("SELECT id, email FROM app_user WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<EmailRow> = self.read_all(&sql, [ids(wanted.iter().map(|u| u.0))]).await?;
         Ok(rows.into_iter().map(|r| (UserId(r.id), r.email)).collect())
     }

@@ -92,6 +92,14 @@ impl Tx {
         Ok(())
     }
 
+    /// Counts a table's rows anew after many were written, so that PostgreSQL plans for what is there.
+    pub async fn count_anew(&mut self, table: &'static str) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            self.run(&format!("ANALYZE {table}"), []).await?;
+        }
+        Ok(())
+    }
+
     fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
         Statement::from_sql_and_values(self.dialect.backend(), sql, values)
     }

@@ -17,6 +17,7 @@ on_both_databases!(
     a_record_is_shown_to_those_who_may_see_it,
     a_need_that_is_not_verified_is_seen_by_its_own_officer_alone,
     lists_of_own_work_hold_own_work_alone,
+    officers_answer_for_their_own_lines_of_a_shared_trip,
 );
 
 /// All records of one organisation's aid to one village.
@@ -453,7 +454,8 @@ async fn a_need_that_is_not_verified_is_seen_by_its_own_officer_alone(db: TestDa
     // Neither can be claimed, and a plan names neither.
     for need in [&reported, &closed] {
         let refused = town.claims(Who::DonorA, &[(need, 1)], json!({})).await;
-        assert_eq!(refused["refusals"][0]["reason"], "NOT_OPEN", "{refused}");
+        let refusal = &refused["refusals"][0];
+        assert_eq!(json!([refusal["reason"], refusal["free"]]), json!(["NOT_OPEN", 0]), "what it asks for is not told");
     }
     let plan = "{ planMatch(input: {itemKey: \"paket\", quantity: 5}) { unplaced lines { quantity } } }";
     for who in [Who::DonorA, Who::Officer, Who::Admin] {
@@ -502,4 +504,35 @@ async fn lists_of_own_work_hold_own_work_alone(db: TestDatabase) {
     let theirs = town.data(Who::DonorB, CLAIM, input(&b)).await;
     assert_eq!(theirs["claimNeeds"]["replayed"], false);
     assert_ne!(mine["claimNeeds"]["claim"]["id"], theirs["claimNeeds"]["claim"]["id"]);
+}
+
+async fn officers_answer_for_their_own_lines_of_a_shared_trip(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let (near, far) = (town.need(RT_11, FOOD, 10).await, town.need(FAR_RT, FOOD, 10).await);
+    let claim = town.promises(Who::DonorA, &[(&near, 10), (&far, 10)], json!({})).await;
+    let lines = claim["lines"].as_array().expect("lines");
+    let line = |need: &str| lines.iter().find(|l| l["need"]["id"] == need).expect("a line on the need")["id"].clone();
+    let (near_line, far_line) = (line(&near), line(&far));
+    let trip = town.delivers(Who::DonorA, &claim, &[(&near_line, 10), (&far_line, 10)]).await;
+    let query = "mutation($id: ID!, $lines: [AcknowledgeLineInput!]!) { acknowledgeDelivery(id: $id, lines: $lines) { status } }";
+    let says = |line: &Value, accepted: i64, rejected: i64| json!({"id": trip, "lines": [{"claimLineId": line, "accepted": accepted, "rejected": rejected}]});
+    let foreign = town.ask(Who::Officer, query, says(&far_line, 10, 0)).await;
+    let missing = town.ask(Who::Officer, query, says(&json!("line-4000000"), 10, 0)).await;
+    assert_eq!(code_of(&foreign), "NOT_FOUND");
+    assert_eq!(foreign, missing);
+    for (accepted, rejected) in [(10, 1), (9, 0), (0, 0)] {
+        let code = town.code(Who::Officer, query, says(&near_line, accepted, rejected)).await;
+        assert_eq!(code, "BAD_INPUT", "ten were brought, not {accepted} and {rejected}");
+    }
+    let answered = town.data(Who::Officer, query, says(&near_line, 10, 0)).await;
+    assert_eq!(answered["acknowledgeDelivery"]["status"], "DELIVERED", "the far village has not answered");
+    let again = town.data(Who::Officer, query, says(&near_line, 10, 0)).await;
+    assert_eq!(again, answered, "the same answer again changes nothing");
+    assert_eq!(town.code(Who::Officer, query, says(&near_line, 9, 1)).await, "ILLEGAL_TRANSITION");
+    let answered = town.data(Who::FarOfficer, query, says(&far_line, 8, 2)).await;
+    assert_eq!(answered["acknowledgeDelivery"]["status"], "DISPUTED");
+    let counters = |need: &Value| json!([need["allocated"], need["delivered"]]);
+    assert_eq!(counters(&town.stands(&near).await), json!([10, 10]));
+    assert_eq!(counters(&town.stands(&far).await), json!([10, 8]));
+    town.check_books().await;
 }

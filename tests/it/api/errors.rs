@@ -71,7 +71,7 @@ async fn each_code_comes_with_its_retry(db: TestDatabase) {
         json!({"idempotencyKey": "", "lines": claim_lines(&[(&need, 1)])}),
         json!({"idempotencyKey": "k".repeat(201), "lines": claim_lines(&[(&need, 1)])}),
         json!({"idempotencyKey": "l", "lines": []}),
-        json!({"idempotencyKey": "l", "lines": claim_lines(&vec![(need.as_str(), 1); 501])}),
+        json!({"idempotencyKey": "l", "lines": claim_lines(&[(need.as_str(), 1); 501])}),
         json!({"idempotencyKey": "l", "lines": claim_lines(&[(&need, 0)])}),
         json!({"idempotencyKey": "l", "lines": claim_lines(&[(&need, 1)]), "holdSeconds": 1}),
         json!({"idempotencyKey": "l", "lines": claim_lines(&[(&need, 1)]), "holdSeconds": 2_000_000_000}),
@@ -358,7 +358,7 @@ async fn what_was_sent_never_comes_back_in_a_message(db: TestDatabase) {
     // Outside GraphQL: broken JSON, the name of an operation, a key, a path.
     for body in [
         format!("{{\"query\": {NIK}"),
-        format!("{NIK}"),
+        NIK.to_owned(),
         format!("{{\"query\": {NIK}}}"),
         format!("{{\"{NIK}\": 1}}"),
         json!({"query": "{ programs { key } }", "operationName": NIK}).to_string(),

@@ -33,7 +33,7 @@ async fn a_need_travels_from_report_to_audited_delivery(db: TestDatabase) {
     let exported = audit_log::export(store, &town.app.key, &out, &|_, _| ()).await.expect("the log is exported");
     let public = town.app.key.public_key();
     let report = salur::audit::bundle::verify(&out, &public, None).expect("the exported log is sound");
-    drop(report);
+    assert_eq!(report.last_head, Some(exported.head));
     let head = "{ auditCheckpoint { size rootHash at signature } }";
     let checkpoint = town.data(Who::Anonymous, head, json!({})).await["auditCheckpoint"].take();
     assert_eq!(checkpoint["size"], exported.head.size.to_string(), "nothing was written since");
