@@ -502,6 +502,8 @@ impl Command for RenewClaim {
         }
         let until = book.now().plus_seconds(hold);
         for line in book.lines_of(self.id) {
+            // A renewal never shortens a hold.
+            let until = line.expires_at.map_or(until, |at| at.max(until));
             book.move_line(line.id, LineEvent::Renew(until))?;
         }
         let touched = tx

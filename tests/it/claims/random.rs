@@ -385,7 +385,7 @@ impl Driver<'_> {
                 let renew = RenewClaim { author, id, access, hold_seconds: Some(*hold) };
                 let fate = done(store.execute(renew).await);
                 let ends = if touched.contains(claim) && fate == Fate::Done {
-                    Some(self.end_of_hold(id, *hold, now).await)
+                    Some(self.end_of_hold(id, *hold, now, self.model.claims[*claim].lines[0].ends).await)
                 } else {
                     None
                 };
@@ -491,20 +491,22 @@ impl Driver<'_> {
                 let place = |id: NeedId| self.needs.iter().position(|n| *n == id).expect("a need that was asked for");
                 let granted = lines.iter().map(|l| (place(l.need), l.quantity.get())).collect();
                 self.claims.push(claim);
-                let ends = self.end_of_hold(claim, ask.hold, now).await;
+                let ends = self.end_of_hold(claim, ask.hold, now, 0).await;
                 (Fate::Accepted { granted, short }, Some(ends))
             }
         }
     }
 
-    /// The one moment at which all lines of a hold end: `hold` seconds after the command ran.
-    async fn end_of_hold(&self, claim: ClaimId, hold: i64, before: i64) -> i64 {
+    /// The one moment at which all lines of a hold end: `hold` seconds after the command ran, but
+    /// never before `old`, the end that it had already.
+    async fn end_of_hold(&self, claim: ClaimId, hold: i64, before: i64, old: i64) -> i64 {
         let after = self.world.store.now().await.expect("the clock is read").0;
         let lines = self.world.claim(claim).await.lines;
         let ends = lines[0].expires_at.expect("it is held").0;
         assert!(lines.iter().all(|l| l.expires_at.is_some_and(|e| e.0 == ends)), "{claim} ends at several moments");
-        let began = ends - hold * 1_000_000;
-        assert!((before..=after).contains(&began), "{claim} began at {began}, not from {before} to {after}");
+        let hold = hold * 1_000_000;
+        let (first, last) = ((before + hold).max(old), (after + hold).max(old));
+        assert!((first..=last).contains(&ends), "{claim} ends at {ends}, not from {first} to {last}");
         ends
     }
 

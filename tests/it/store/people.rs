@@ -3,16 +3,17 @@
 use salur::domain::actor::Role;
 use salur::domain::ids::OrganizationId;
 use salur::domain::organization::{OrganizationCategory, OrganizationStatus};
-use salur::store::{AddOrganization, AddUser, IssueKey, NewUser, StoreError};
+use salur::store::{AddOrganization, AddUser, ImportDistributions, IssueKey, NewUser, OutsideAid, StoreError};
 use tokio::task::JoinSet;
 
 use crate::harness::books::{check_books, count};
 use crate::harness::database::TestDatabase;
-use crate::harness::world::{World, code};
+use crate::harness::world::{World, april, code, q};
 use crate::on_both_databases;
 
 on_both_databases!(
     an_organisation_of_a_known_name_is_refused_even_when_many_ask_at_once,
+    a_giver_that_came_with_an_import_is_vouched_for_once,
     a_user_gathers_roles_but_never_changes_sides,
     a_key_opens_until_it_runs_out_and_only_its_hash_is_kept,
     a_key_for_nobody_is_refused,
@@ -23,7 +24,7 @@ fn organization(name: &str) -> AddOrganization {
         author: None,
         name: name.into(),
         category: OrganizationCategory::CivilSociety,
-        status: OrganizationStatus::Pending,
+        status: OrganizationStatus::Verified,
         aggregator: false,
     }
 }
@@ -50,6 +51,35 @@ async fn an_organisation_of_a_known_name_is_refused_even_when_many_ask_at_once(d
         }
         assert_eq!(added, 1);
     }
+    check_books(&world).await;
+}
+
+async fn a_giver_that_came_with_an_import_is_vouched_for_once(db: TestDatabase) {
+    let world = World::new(db).await;
+    let aid = OutsideAid {
+        external_id: "x1".into(),
+        organization: "Yayasan X".into(),
+        area: world.areas[0].id,
+        item: world.package,
+        quantity: q(5),
+        period: april(),
+    };
+    let import = ImportDistributions {
+        author: None,
+        source: "Dinas Sosial".into(),
+        category: OrganizationCategory::Government,
+        rows: vec![aid],
+        dry_run: false,
+    };
+    world.store.execute(import).await.expect("distributions are taken");
+    let id = world.store.execute(organization("Yayasan X")).await.expect("somebody vouches for it");
+    let stands = world.store.organizations(&[id]).await.expect("organisations are read").remove(0);
+    assert_eq!(stands.category, OrganizationCategory::CivilSociety);
+    assert_eq!(stands.status, OrganizationStatus::Verified);
+    let again = world.store.execute(organization("Yayasan X")).await;
+    assert!(matches!(again, Err(StoreError::BadInput { field: "name", .. })), "{again:?}");
+    let trail = world.store.audit_trail(&id.to_string(), 0, 10).await.expect("the trail is read");
+    assert_eq!(trail.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(), ["organization.add", "organization.vouch"]);
     check_books(&world).await;
 }
 
