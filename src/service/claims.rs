@@ -11,6 +11,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::rules::OnConflict;
 use crate::store::{ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, OpenClaim, ReleaseClaim, RenewClaim, Scope};
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Lines of one claim at most.
@@ -189,7 +190,7 @@ impl Service {
         let organization = own_organization(actor)?;
         let ids = self.store().claims_of(organization, after, first as i64).await?;
         let mut claims = self.store().claims(&ids).await?;
-        claims.sort_by(|a, b| b.id.cmp(&a.id));
+        claims.sort_by_key(|claim| Reverse(claim.id));
         Ok(claims)
     }
 
@@ -210,7 +211,7 @@ impl Service {
         let organization = own_organization(actor)?;
         let ids = self.store().offers_of(organization, after, first as i64).await?;
         let mut offers = self.store().offers(&ids).await?;
-        offers.sort_by(|a, b| b.id.cmp(&a.id));
+        offers.sort_by_key(|offer| Reverse(offer.id));
         Ok(offers)
     }
 }

@@ -11,6 +11,7 @@ use crate::store::{
     AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery, Scope,
 };
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone)]
@@ -153,7 +154,7 @@ impl Service {
             .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))?;
         let ids = self.store().deliveries_to(area, after, first as i64).await?;
         let mut deliveries = self.store().deliveries(&ids).await?;
-        deliveries.sort_by(|a, b| b.id.cmp(&a.id));
+        deliveries.sort_by_key(|delivery| Reverse(delivery.id));
         Ok(deliveries)
     }
 }

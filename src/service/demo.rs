@@ -36,6 +36,9 @@ const SOURCE: &str = "demo";
 /// The user whose presence, with aid of [`SOURCE`], tells a demo from other data.
 const ADMIN: &str = "admin@demo.example";
 
+/// Claims after which the planner looks at the tables again.
+const REFRESH: usize = 64;
+
 /// Users of the demo whom a visitor may sign in as, one for each role.
 pub const VISITORS: [&str; 5] =
     ["donor@demo.example", "agregator@demo.example", "rw@demo.example", "auditor@demo.example", ADMIN];
@@ -176,6 +179,9 @@ impl Command for Fill {
         let count = self.story.claims.len() as u64;
         for (number, claim) in self.story.claims.iter().enumerate().filter(|(_, c)| !lapsed(c)) {
             (self.progress)("claims and deliveries", number as u64, count);
+            if number.is_multiple_of(REFRESH) {
+                tx.refresh_plans().await?;
+            }
             self.claim(tx, &written, number, claim).await?;
         }
         self.outside_aid(tx, &written).await?;

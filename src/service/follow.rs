@@ -164,7 +164,7 @@ impl Service {
                         tracing::warn!(%error, "holds could not be swept; the next round tries again");
                     }
                     rounds = rounds.wrapping_add(1);
-                    if rounds % 600 == 0
+                    if rounds.is_multiple_of(600)
                         && let Err(error) = service.store().prune_changes(KEEP_CHANGES_SECONDS).await
                     {
                         tracing::warn!(%error, "old changes could not be forgotten");

@@ -76,7 +76,7 @@ impl Command for PublishAreas {
                 upsert(tx, edition, chunk).await?;
             }
         }
-        tx.count_anew("area").await?;
+        tx.refresh_plans().await?;
         let entry = Entry {
             action: "areas.publish",
             subject: format!("area-edition-{edition}"),

@@ -290,8 +290,7 @@ impl Command for ImportNeeds {
         areas.append(&mut self.insert(tx, &new, &mut opening, &mut report).await?);
         report.published = !self.dry_run && (report.rejected.is_empty() || self.accept_rejects);
         if report.published {
-            tx.count_anew("need").await?;
-            tx.count_anew("claim_line").await?;
+            tx.refresh_plans().await?;
             let now = tx.now().await?;
             overlaps::recompute(tx, now, self.author, &areas).await?;
             tx.reload = true;

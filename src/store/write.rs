@@ -92,10 +92,12 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts a table's rows anew after many were written, so that PostgreSQL plans for what is there.
-    pub async fn count_anew(&mut self, table: &'static str) -> Result<(), StoreError> {
+    /// Tells PostgreSQL how large its tables have become. Within one transaction that fills empty
+    /// tables nobody else does, and plans from when they were empty read whole tables ever after.
+    pub async fn refresh_plans(&mut self) -> Result<(), StoreError> {
         if self.dialect == Dialect::Postgres {
-            self.run(&format!("ANALYZE {table}"), []).await?;
+            self.run("ANALYZE area, need, claim, claim_line, delivery, delivery_line, distribution, overlap", [])
+                .await?;
         }
         Ok(())
     }

@@ -162,7 +162,6 @@ pub async fn own(ctx: &Context<'_>, id: ClaimId) -> Answer<Claim> {
 
 /// What `claimNeeds` answers: a claim, or why there is none.
 #[derive(Union)]
-#[expect(clippy::large_enum_variant, reason = "one is made per request, and moved once")]
 pub enum ClaimNeedsResult {
     ClaimAccepted(ClaimAccepted),
     ClaimRefused(ClaimRefused),

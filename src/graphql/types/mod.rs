@@ -22,7 +22,6 @@ use program::{Item, Program};
 /// A record with an id of its own.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID"))]
-#[expect(clippy::large_enum_variant, reason = "one is made per request, and moved once")]
 pub enum Node {
     Area(Area),
     Program(Program),

@@ -303,7 +303,8 @@ async fn every_operation_is_refused_to_everybody_else_and_foreign_answers_as_mis
     // Operations on no record.
     let offer = "mutation($key: String!) { createOffer(input: {idempotencyKey: $key, itemKey: \"paket\", quantity: 1}) { id } }";
     let giver = |who| matches!(who, Who::DonorA | Who::DonorB | Who::Aggregator);
-    let open: [(&str, fn(Who) -> bool); 6] = [
+    type Allowed = fn(Who) -> bool;
+    let open: [(&str, Allowed); 6] = [
         (offer, giver),
         ("{ viewer { claims { id } } }", |w| {
             matches!(w, Who::DonorA | Who::DonorB | Who::Aggregator | Who::PendingDonor)

@@ -38,7 +38,7 @@ async fn a_caller_who_hangs_up_leaves_the_books_right(db: TestDatabase) {
                 // waits for the answer and leaves without reading it.
                 let patience = if i % 10 == 9 { LONG } else { Duration::from_millis((i * 7 % 25) as u64) };
                 let answered = tokio::time::timeout(patience, stream.readable()).await.is_ok();
-                if i % 2 == 0 {
+                if i.is_multiple_of(2) {
                     stream.set_zero_linger().expect("a socket takes the option");
                 }
                 answered

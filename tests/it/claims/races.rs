@@ -345,7 +345,9 @@ async fn claims_racing_a_revision_never_leave_less_required_than_allocated(db: T
             }
         }
         let need = world.need(id).await;
-        assert!(need.version > before.version);
+        // A round in which all were refused changes nothing.
+        assert!(need.version >= before.version);
+        assert!(need.counters.allocated() <= need.counters.required());
         world.wait(2);
     }
     assert!(revised > 0 && refused > 0, "{revised} went through and {refused} were refused");

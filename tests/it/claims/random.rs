@@ -187,7 +187,7 @@ impl Driver<'_> {
                     if self.dice.chance(70) || (stops.is_empty() && place + 1 == lines.len()) {
                         let left = line.quantity - line.delivered - line.scheduled;
                         let most = if self.dice.chance(6) { left + 1 } else { left };
-                        stops.push((place, self.dice.between(1.min(most).max(1), most.max(1))));
+                        stops.push((place, self.dice.between(1, most.max(1))));
                     }
                 }
                 Deed::Schedule { claim, by: self.by(claim), stops }

@@ -57,10 +57,15 @@ const BROKEN: &[(&str, &str)] = &[
         "SELECT count(*) AS n FROM claim c WHERE NOT EXISTS (SELECT 1 FROM claim_line l WHERE l.claim_id = c.id)",
     ),
     (
-        "every version of a need has one audit entry and one change",
+        "every version of a need has one audit entry",
         "SELECT count(*) AS n FROM need d WHERE d.version <> (SELECT count(*) FROM audit_entry a
-         WHERE a.subject = 'need-' || d.id AND a.version BETWEEN 1 AND d.version)
-         OR d.version <> (SELECT count(*) FROM change_log g WHERE g.need_id = d.id AND g.version BETWEEN 1 AND d.version)",
+         WHERE a.subject = 'need-' || d.id AND a.version BETWEEN 1 AND d.version)",
+    ),
+    (
+        "every version of a need is told to followers once",
+        "SELECT count(*) AS n FROM need d LEFT JOIN (SELECT need_id, count(*) AS told, count(DISTINCT version) AS versions,
+         max(version) AS latest FROM change_log GROUP BY need_id) g ON g.need_id = d.id
+         WHERE COALESCE(g.told, 0) <> d.version OR g.versions <> d.version OR g.latest <> d.version",
     ),
     (
         "every version of a line has one audit entry",

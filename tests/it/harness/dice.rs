@@ -7,10 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Dice(u64);
 
 impl Dice {
-    pub fn of(seed: u64) -> Self {
-        Dice(seed)
-    }
-
     /// The seed from `SALUR_SEED`, else a new one; printed either way, so that a failure can be
     /// played again.
     pub fn from_environment(test: &str) -> Self {
