@@ -29,7 +29,7 @@ pub struct Serve {
 impl Serve {
     pub async fn run(self) -> Result<(), Failure> {
         let settings = self.database.settings(self.listen.clone())?;
-        start_log(&settings, "info")?;
+        start_log(&settings, "warn,salur=info")?;
         let store = open(&settings, !self.no_migrate).await?;
         let key = super::audit::signing_key(&settings)?;
         listen(settings, store, key).await
