@@ -387,7 +387,7 @@ pub struct ClaimAccess {
 
 /// Reads a claim's own row; a foreign one is not found. Who made a claim and who carries it out
 /// never changes, so no lock is needed to judge that.
-async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
+pub(super) async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
     let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id = $1");
     let row: Option<ClaimRow> = tx.all(&sql, [id.0.into()]).await?.pop();
     row.filter(|r| access.allows(r)).ok_or(StoreError::NotFound("claim"))

@@ -1,11 +1,11 @@
 //! Deliveries: trips planned over confirmed claims, handed over, and answered for by the area.
 
-use super::claims::ClaimAccess;
+use super::claims::{ClaimAccess, own_claim};
 use super::dialect::Column::Int;
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{Book, Lines, expect_rows};
-use super::rows::{CLAIM_COLUMNS, ClaimRow, IdRow, batch, day, ids, quantity};
+use super::rows::{IdRow, batch, day, ids, quantity};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit, overlaps};
 use crate::domain::area::AreaCode;
@@ -43,7 +43,7 @@ impl Command for ScheduleDelivery {
         if let Standing::Settled(outcome) = idempotency::enter(tx, &self.keyed, entered).await? {
             return Ok(DeliveryId(idempotency::settled_id(&outcome, "delivery")?));
         }
-        claim_for(tx, self.claim, self.access).await?;
+        own_claim(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
         let sql = format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
@@ -264,7 +264,7 @@ impl Trip {
         let row = tx.one("SELECT claim_id FROM delivery WHERE id = $1", [id.0.into()]).await?;
         let claim = ClaimId(column(&row.ok_or(StoreError::NotFound("delivery"))?, "claim_id")?);
         if let Some(access) = access {
-            claim_for(tx, claim, access).await.map_err(|e| match e {
+            own_claim(tx, claim, access).await.map_err(|e| match e {
                 StoreError::NotFound(_) => StoreError::NotFound("delivery"),
                 other => other,
             })?;
@@ -345,12 +345,6 @@ impl TripLineRow {
         };
         Ok(DeliveryLine { line: ClaimLineId(self.claim_line_id), quantity: quantity(self.quantity)?, answer })
     }
-}
-
-async fn claim_for(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
-    let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id = $1");
-    let row: Option<ClaimRow> = tx.all(&sql, [id.0.into()]).await?.pop();
-    row.filter(|r| access.allows(r)).ok_or(StoreError::NotFound("claim"))
 }
 
 #[derive(FromQueryResult)]
