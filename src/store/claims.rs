@@ -470,7 +470,8 @@ impl Command for ReleaseClaim {
     }
 }
 
-/// Lets the hold last longer: `hold_seconds` from now, as often as the programs allow.
+/// Lets the hold last longer: until `hold_seconds` from now, or its present end where that is
+/// later, as often as the programs allow.
 #[derive(Debug, Clone)]
 pub struct RenewClaim {
     pub author: Author,
