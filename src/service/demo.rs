@@ -110,16 +110,7 @@ fn programs_and_rules() -> Result<(Vec<ProgramRow>, Vec<PlannedRule>), ImportErr
         .iter()
         .filter_map(|item| {
             let program = programs.iter().find(|p| p.key == item.program_key)?;
-            Some(ProgramRow {
-                program_key: program.key.clone(),
-                program_name_id: program.name_id.clone(),
-                program_name_en: program.name_en.clone(),
-                item_key: item.key.clone(),
-                item_name_id: item.name_id.clone(),
-                item_name_en: item.name_en.clone(),
-                unit: item.unit.clone(),
-                kind: item.kind,
-            })
+            Some(super::imports::program_row(program, item))
         })
         .collect();
     let known_programs =

@@ -12,8 +12,8 @@ use crate::domain::place::LonLat;
 use crate::domain::program::{Item, Program};
 use crate::import::{
     AreaOptions, Change, ImportError, KnownArea, KnownDistribution, KnownItem, KnownNeed, KnownProgram, Note,
-    PlannedArea, PlannedRule, Reference, Report, SourceFile, plan_areas, plan_distributions, plan_needs, plan_programs,
-    read_rules, shape_digest,
+    PlannedArea, PlannedItem, PlannedProgram, PlannedRule, Reference, Report, SourceFile, plan_areas,
+    plan_distributions, plan_needs, plan_programs, read_rules, shape_digest,
 };
 use crate::spatial::Shape;
 use crate::store::{
@@ -50,6 +50,20 @@ pub enum ImportFailure {
     Store(#[from] StoreError),
 }
 
+/// One planned item with its program, as the store takes it.
+pub(super) fn program_row(program: &PlannedProgram, item: &PlannedItem) -> ProgramRow {
+    ProgramRow {
+        program_key: program.key.clone(),
+        program_name_id: program.name_id.clone(),
+        program_name_en: program.name_en.clone(),
+        item_key: item.key.clone(),
+        item_name_id: item.name_id.clone(),
+        item_name_en: item.name_en.clone(),
+        unit: item.unit.clone(),
+        kind: item.kind,
+    }
+}
+
 /// Programs and items.
 pub async fn programs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> Result<Report, ImportFailure> {
     (terms.progress)("comparing with the programs that stand", 0);
@@ -66,16 +80,7 @@ pub async fn programs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> 
         .filter_map(|item| {
             let program = names.get(item.program_key.as_str())?;
             let same = program.change == Change::Same && item.change == Change::Same;
-            (!same).then(|| ProgramRow {
-                program_key: program.key.clone(),
-                program_name_id: program.name_id.clone(),
-                program_name_en: program.name_en.clone(),
-                item_key: item.key.clone(),
-                item_name_id: item.name_id.clone(),
-                item_name_en: item.name_en.clone(),
-                unit: item.unit.clone(),
-                kind: item.kind,
-            })
+            (!same).then(|| program_row(program, item))
         })
         .collect();
     if !rows.is_empty() {
