@@ -73,7 +73,7 @@ impl Mutation {
         Ok(Claim(service(ctx)?.confirm_claim(actor(ctx)?, id("id", &claim)?).await?))
     }
 
-    /// Only while HELD and before expiresAt; as often as the program's rules allow.
+    /// Only while HELD and before expiresAt; as often as the program's rules allow. It never shortens a hold.
     async fn renew_claim(
         &self,
         ctx: &Context<'_>,
