@@ -10,6 +10,7 @@ mod claims;
 mod deliveries;
 mod dialect;
 mod error;
+mod faults;
 mod feed;
 mod idempotency;
 mod ledger;
@@ -27,6 +28,7 @@ pub use claims::{
 };
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
+pub use faults::{Fault, FaultStep, Faults};
 pub use feed::{Cursor, Feed, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};
 pub use needs::{
@@ -73,6 +75,7 @@ pub struct Store {
     reader: DatabaseConnection,
     dialect: Dialect,
     clock: Clock,
+    faults: Faults,
     follower: Arc<OnceLock<Follower>>,
 }
 
@@ -84,11 +87,12 @@ pub struct StoreOptions {
     /// Connections at most, on PostgreSQL; readers at most, on SQLite.
     pub connections: u32,
     pub clock: Clock,
+    pub faults: Faults,
 }
 
 impl StoreOptions {
     pub fn new(url: impl Into<String>) -> Self {
-        StoreOptions { url: url.into(), connections: 20, clock: Clock::default() }
+        StoreOptions { url: url.into(), connections: 20, clock: Clock::default(), faults: Faults::default() }
     }
 }
 
@@ -127,7 +131,14 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default() })
+        Ok(Store {
+            writer,
+            reader,
+            dialect,
+            clock: options.clock.clone(),
+            faults: options.faults.clone(),
+            follower: Arc::default(),
+        })
     }
 
     /// Brings the database's shape up to date. Of several servers that start at once one does it, and

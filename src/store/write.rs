@@ -3,6 +3,7 @@
 
 use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
+use super::faults::{self, Fault, FaultStep, Faults};
 use super::{Commit, Store};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
@@ -37,6 +38,7 @@ pub struct Tx {
     pub(super) reload: bool,
     conflict: bool,
     abandoned: bool,
+    faults: Faults,
 }
 
 impl Tx {
@@ -49,6 +51,7 @@ impl Tx {
     }
 
     pub async fn run<const N: usize>(&mut self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
+        self.stumble()?;
         let result = self.inner.execute_raw(self.statement(sql, values)).await;
         Ok(self.judge(result)?.rows_affected())
     }
@@ -58,6 +61,7 @@ impl Tx {
         sql: &str,
         values: [Value; N],
     ) -> Result<Option<QueryResult>, StoreError> {
+        self.stumble()?;
         let result = self.inner.query_one_raw(self.statement(sql, values)).await;
         self.judge(result)
     }
@@ -67,6 +71,7 @@ impl Tx {
         sql: &str,
         values: [Value; N],
     ) -> Result<Vec<T>, StoreError> {
+        self.stumble()?;
         let result = self.inner.query_all_raw(self.statement(sql, values)).await;
         let rows = self.judge(result)?;
         let read: Result<Vec<T>, DbErr> = rows.iter().map(|row| T::from_query_result(row, "")).collect();
@@ -100,6 +105,16 @@ impl Tx {
                 .await?;
         }
         Ok(())
+    }
+
+    fn stumble(&mut self) -> Result<(), StoreError> {
+        match self.faults.at(FaultStep::Statement) {
+            Fault::None => Ok(()),
+            fault => {
+                self.conflict |= fault == Fault::Conflict;
+                Err(faults::injected())
+            }
+        }
     }
 
     fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
@@ -179,6 +194,7 @@ impl Store {
             reload: false,
             conflict: false,
             abandoned: false,
+            faults: self.faults.clone(),
         };
         match command.run(&mut tx).await {
             Ok(answer) if tx.abandoned => {
@@ -187,7 +203,14 @@ impl Store {
             }
             Ok(answer) => {
                 let commit = Commit { needs: tx.changed, reload: tx.reload };
+                let fault = self.faults.at(FaultStep::Commit);
+                if matches!(fault, Fault::Lost | Fault::Conflict) {
+                    let _ = tx.inner.rollback().await;
+                    let error = faults::injected();
+                    return if fault == Fault::Lost { Attempt::Failed(error) } else { Attempt::LostRace(error) };
+                }
                 match tx.inner.commit().await {
+                    Ok(()) if fault == Fault::AnswerLost => Attempt::Failed(faults::injected()),
                     Ok(()) => Attempt::Done(answer, commit),
                     Err(e) if lost(&e) => Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
                     Err(e) => Attempt::Failed(StoreError::Unavailable(format!("COMMIT was sent, no answer came: {e}"))),
