@@ -5,7 +5,9 @@
 //! - `{id NAME}` a generated 64-bit key whose primary key constraint is called NAME;
 //! - `{xid}` the column that PostgreSQL needs to follow commits in order, absent on SQLite;
 //! - `{xid_index TABLE}` an index over that column and the id, where there is one;
-//! - `{strict}` at the end of a table, which makes SQLite check types at all.
+//! - `{strict}` at the end of a table, which makes SQLite check types at all;
+//! - `{postgres}` and `{sqlite}` before statements for one of them alone, up to the next of these
+//!   marks or `{end}`.
 //!
 //! On SQLite `BIGINT` becomes `INTEGER`, `DOUBLE PRECISION` `REAL` and `BYTEA` `BLOB`: the only
 //! words that a STRICT table takes.
@@ -25,8 +27,9 @@ pub async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
 
 fn fill_in(text: &str, backend: DbBackend) -> String {
     let sqlite = backend == DbBackend::Sqlite;
+    let text = for_one(text, if sqlite { "{postgres}" } else { "{sqlite}" });
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(at) = rest.find("{id ") {
         let (before, from) = rest.split_at(at);
         let end = from.find('}').unwrap_or(from.len());
@@ -48,6 +51,19 @@ fn fill_in(text: &str, backend: DbBackend) -> String {
         out = out.replace("BIGINT", "INTEGER").replace("DOUBLE PRECISION", "REAL").replace("BYTEA", "BLOB");
     }
     out
+}
+
+/// Leaves out what stands behind the mark of the other database.
+fn for_one(text: &str, others: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(others) {
+        out.push_str(before);
+        let end = ["{postgres}", "{sqlite}", "{end}"].iter().filter_map(|mark| behind.find(mark)).min();
+        rest = &behind[end.unwrap_or(behind.len())..];
+    }
+    out.push_str(rest);
+    ["{postgres}", "{sqlite}", "{end}"].iter().fold(out, |out, mark| out.replace(mark, ""))
 }
 
 /// The text of a step and of its way back, run inside a transaction on both databases.

@@ -223,20 +223,25 @@ impl Leaf {
     /// The canonical bytes: what is stored, hashed and exported. Never holds a line feed.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = String::with_capacity(256);
+        self.write(&mut out);
+        out.into_bytes()
+    }
+
+    /// Appends the canonical bytes.
+    pub fn write(&self, out: &mut String) {
         out.push_str("{\"at\":");
-        write_integer(&mut out, self.at);
+        write_integer(out, self.at);
         for (name, text) in [("actor", &self.actor), ("action", &self.action), ("subject", &self.subject)] {
             out.push_str(",\"");
             out.push_str(name);
             out.push_str("\":");
-            write_text(&mut out, text);
+            write_text(out, text);
         }
         out.push_str(",\"version\":");
-        write_integer(&mut out, self.version);
+        write_integer(out, self.version);
         out.push_str(",\"state\":");
-        write_object(&mut out, &self.state);
+        write_object(out, &self.state);
         out.push('}');
-        out.into_bytes()
     }
 
     /// Reads what [`Leaf::to_bytes`] writes, and nothing else.

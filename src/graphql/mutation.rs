@@ -55,9 +55,13 @@ impl Mutation {
             executor: input.executor_id.map(|executor| id("executorId", &executor)).transpose()?,
             hold_seconds: input.hold_seconds.map(i64::from),
         };
-        match service(ctx)?.claim_needs(actor(ctx)?, request).await? {
+        let opened = service(ctx)?.claim_needs(actor(ctx)?, request).await?;
+        match opened.outcome {
             ClaimOutcome::Accepted { claim, shortfalls, replayed } => {
-                let claim = claim::own(ctx, claim).await?;
+                let claim = match opened.made {
+                    Some(made) => Claim(made),
+                    None => claim::own(ctx, claim).await?,
+                };
                 let shortfalls = shortfalls.into_iter().map(Into::into).collect();
                 Ok(ClaimNeedsResult::ClaimAccepted(ClaimAccepted { claim, replayed, shortfalls }))
             }

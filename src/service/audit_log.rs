@@ -3,7 +3,7 @@
 use crate::audit::FIRST_SEQUENCE;
 use crate::audit::bundle::{BundleError, BundleWriter, Totals};
 use crate::audit::signing::{Head, SigningKey};
-use crate::store::{Checkpoint, Sequence, Store, StoreError};
+use crate::store::{Checkpoint, Store, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +36,8 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Numbers every entry that is ready for it, then signs the head.
 pub async fn sequence_all(store: &Store, key: &Arc<SigningKey>) -> Result<(), StoreError> {
-    let round = |sign_now| store.execute(Sequence { key: key.clone(), sign_now });
-    while round(false).await?.more {}
-    round(true).await.map(|_| ())
+    while store.sequence(key, false).await?.more {}
+    store.sequence(key, true).await.map(|_| ())
 }
 
 /// Writes the whole log as a bundle into `dir`, which is empty or not there yet. `progress` is told

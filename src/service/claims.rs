@@ -9,7 +9,7 @@ use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, Organiza
 use crate::domain::place::LonLat;
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::OnConflict;
-use crate::store::{ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, OpenClaim, ReleaseClaim, RenewClaim, Scope};
+use crate::store::{ClaimAccess, ConfirmClaim, CreateOffer, OpenClaim, Opened, ReleaseClaim, RenewClaim, Scope};
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -76,7 +76,7 @@ impl Service {
     }
 
     /// Holds quantities of needs for the caller's organisation. A refusal is an answer, not an error.
-    pub async fn claim_needs(&self, actor: &Actor, request: ClaimRequest) -> Result<ClaimOutcome, ServiceError> {
+    pub async fn claim_needs(&self, actor: &Actor, request: ClaimRequest) -> Result<Opened, ServiceError> {
         let user = authorize(actor, Operation::ClaimNeeds)?;
         let organization = self.acting_organization(actor).await?;
         let lines = merged(&request.lines)?;
@@ -87,7 +87,7 @@ impl Service {
             "hold": request.hold_seconds,
         });
         let keyed = keyed(Scope::Organization(organization), "claimNeeds", request.key, &normalised)?;
-        let command = OpenClaim {
+        let claim = OpenClaim {
             author: Some(user.id),
             keyed,
             organization,
@@ -97,7 +97,7 @@ impl Service {
             on_conflict: request.on_conflict,
             hold_seconds: request.hold_seconds,
         };
-        Ok(self.store().execute(command).await?)
+        Ok(self.store().open_claim(claim).await?)
     }
 
     pub async fn confirm_claim(&self, actor: &Actor, id: ClaimId) -> Result<Claim, ServiceError> {

@@ -4,7 +4,7 @@ use super::Service;
 use crate::atlas::{AreaRecord, Contents, NeedChange};
 use crate::domain::need::Need;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, Sequence, Snapshot, StoreError, StoredArea};
+use crate::store::{Commit, Cursor, ExpireDue, Feed, Snapshot, StoreError, StoredArea};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -195,7 +195,7 @@ impl Service {
 
     /// Gives numbers to all audit entries that are ready, and signs the head.
     pub async fn sequence(&self, sign_now: bool) -> Result<(), StoreError> {
-        while self.store().execute(Sequence { key: self.0.key.clone(), sign_now }).await?.more {}
+        while self.store().sequence(&self.0.key, sign_now).await?.more {}
         Ok(())
     }
 }

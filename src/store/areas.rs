@@ -77,16 +77,16 @@ impl Command for PublishAreas {
             }
         }
         tx.refresh_plans().await?;
-        let entry = Entry {
-            action: "areas.publish",
-            subject: format!("area-edition-{edition}"),
-            version: 1,
-            state: state([
+        let entry = Entry::new(
+            "areas.publish",
+            format!("area-edition-{edition}"),
+            1,
+            state([
                 ("level", self.level.word().into()),
                 ("areas", (self.rows.len() as i64).into()),
                 ("source", self.source.as_str().into()),
             ]),
-        };
+        );
         audit::append(tx, now, self.author, vec![entry]).await?;
         tx.reload = true;
         if self.dry_run {

@@ -1,16 +1,20 @@
 //! Audit entries: one for each new version of a record, written in the transaction that made it,
 //! and put in one gapless order afterwards.
 //!
-//! Writers do not chain anything, so nothing queues up behind the log. A sequencer, one at a time,
-//! gives contiguous numbers to entries that are below every running transaction, keeps the tree's
-//! frontier, and signs its head.
+//! Entries are kept in packs: what one author did to one topic in one transaction. Writers do not
+//! chain anything, so nothing queues up behind the log. A sequencer gives contiguous numbers to the
+//! entries of committed packs, keeps the tree's frontier, and signs its head.
+//!
+//! A pack gets its id when its transaction holds the locks of all records in it, and a transaction
+//! that moves one of these records later draws its id after that commit. So wherever a pack is seen,
+//! every pack it builds upon is seen too and has a smaller id: the packs seen at any moment, in
+//! the order of their ids, are in an order in which they could have been made one after another.
 
+use super::batch::{Batch, Kind};
 use super::claims::NewClaim;
-use super::dialect::Column::{Int, Text};
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::ledger::Pledge;
-use super::rows::batch;
 use super::write::{Command, Tx, column};
 use super::{Author, Store};
 use crate::audit::signing::{Head, SigningKey};
@@ -22,7 +26,6 @@ use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{ClaimId, DeliveryId, OrganizationId, UserId};
 use crate::domain::need::Need;
 use sea_orm::FromQueryResult;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,14 +37,27 @@ pub(super) struct Entry {
     pub subject: String,
     pub version: i64,
     pub state: State,
+    /// Where it is kept: the record itself, or the claim that moved it.
+    topic: Option<ClaimId>,
+}
+
+impl Entry {
+    pub fn new(action: &'static str, subject: String, version: i64, state: State) -> Self {
+        Entry { action, subject, version, state, topic: None }
+    }
+
+    /// The same, kept under the claim that moved the record.
+    pub fn under(self, claim: Option<&ClaimId>) -> Self {
+        Entry { topic: claim.copied().or(self.topic), ..self }
+    }
 }
 
 pub(super) fn need_entry(need: &Need, action: &'static str) -> Entry {
-    Entry {
+    Entry::new(
         action,
-        subject: need.id.to_string(),
-        version: need.version,
-        state: state([
+        need.id.to_string(),
+        need.version,
+        state([
             ("area", need.area.to_string().into()),
             ("program", need.program.to_string().into()),
             ("item", need.item.to_string().into()),
@@ -53,15 +69,15 @@ pub(super) fn need_entry(need: &Need, action: &'static str) -> Entry {
             ("severity", i64::from(need.severity.get()).into()),
             ("status", need.status.word().into()),
         ]),
-    }
+    )
 }
 
 pub(super) fn line_entry(line: &ClaimLine, action: &'static str) -> Entry {
-    Entry {
+    Entry::new(
         action,
-        subject: line.id.to_string(),
-        version: line.version,
-        state: state([
+        line.id.to_string(),
+        line.version,
+        state([
             ("claim", line.claim.to_string().into()),
             ("need", line.need.to_string().into()),
             ("quantity", line.quantity.get().into()),
@@ -70,36 +86,37 @@ pub(super) fn line_entry(line: &ClaimLine, action: &'static str) -> Entry {
             ("status", line.status.word().into()),
             ("expiresAt", line.expires_at.map(|m| m.0).into()),
         ]),
-    }
+    )
+    .under(Some(&line.claim))
 }
 
 pub(super) fn offer_entry(offer: &Pledge, action: &'static str) -> Entry {
-    Entry {
+    Entry::new(
         action,
-        subject: offer.id.to_string(),
-        version: offer.version,
-        state: state([
+        offer.id.to_string(),
+        offer.version,
+        state([
             ("organization", offer.organization.to_string().into()),
             ("item", offer.item.to_string().into()),
             ("quantity", offer.quantity.get().into()),
             ("claimed", offer.claimed.get().into()),
         ]),
-    }
+    )
 }
 
 pub(super) fn claim_entry(id: ClaimId, claim: &NewClaim, renewals: i64, version: i64, action: &'static str) -> Entry {
-    Entry {
+    Entry::new(
         action,
-        subject: id.to_string(),
+        id.to_string(),
         version,
-        state: state([
+        state([
             ("organization", claim.organization.to_string().into()),
             ("executor", claim.executor.to_string().into()),
             ("offer", claim.offer.map(|o| o.to_string()).into()),
             ("opening", claim.opening.into()),
             ("renewals", renewals.into()),
         ]),
-    }
+    )
 }
 
 pub(super) fn delivery_entry(
@@ -121,12 +138,13 @@ pub(super) fn delivery_entry(
             ])
         })
         .collect();
-    Entry {
+    Entry::new(
         action,
-        subject: id.to_string(),
+        id.to_string(),
         version,
-        state: state([("claim", claim.to_string().into()), ("status", status.word().into()), ("lines", lines.into())]),
-    }
+        state([("claim", claim.to_string().into()), ("status", status.word().into()), ("lines", lines.into())]),
+    )
+    .under(Some(&claim))
 }
 
 /// A commitment to words that people wrote, which may name a person: the words and the salt stay
@@ -143,39 +161,77 @@ fn author_text(author: Author) -> String {
     author.map_or_else(|| "system".to_owned(), |user: UserId| user.to_string())
 }
 
-/// Rows of one insert statement: bounds the size of one parameter.
-const CHUNK: usize = 2_000;
+/// Entries of one author about one topic, of one transaction; no record twice.
+#[derive(Debug, Clone)]
+pub(super) struct Pack {
+    topic: String,
+    at: Moment,
+    entries: i64,
+    /// Canonical leaves, one to a line.
+    leaves: String,
+}
 
-pub(super) async fn append(tx: &mut Tx, now: Moment, author: Author, entries: Vec<Entry>) -> Result<(), StoreError> {
+/// Entries of one pack at most: bounds what a reader of one record has to go through.
+const PACK_SIZE: i64 = 100;
+
+/// Puts entries into packs by topic, their order kept.
+pub(super) fn pack(now: Moment, author: Author, entries: Vec<Entry>) -> Vec<Pack> {
     let actor = author_text(author);
-    let columns = [("subject", Text), ("version", Int), ("action", Text), ("leaf", Text)];
-    let sql = format!(
-        "INSERT INTO audit_entry (subject, version, at, actor, action, leaf)
-         SELECT subject, version, CAST($2 AS BIGINT), CAST($3 AS TEXT), action, leaf FROM {}",
-        tx.dialect.rows("$1", &columns)
-    );
-    for chunk in entries.chunks(CHUNK) {
-        let rows = batch(chunk, |e| {
-            let leaf = Leaf {
-                at: now.0,
-                actor: actor.clone(),
-                action: e.action.to_owned(),
-                subject: e.subject.clone(),
-                version: e.version,
-                state: e.state.clone(),
-            };
-            let leaf = String::from_utf8(leaf.to_bytes()).unwrap_or_default();
-            json!({"subject": e.subject, "version": e.version, "action": e.action, "leaf": leaf})
+    let mut packs: Vec<Pack> = Vec::new();
+    // The pack that each topic's next entry goes to, and the one that holds a record's last entry.
+    let mut open: HashMap<String, usize> = HashMap::new();
+    let mut last: HashMap<String, usize> = HashMap::new();
+    for entry in entries {
+        let topic = entry.topic.map_or_else(|| entry.subject.clone(), |claim| claim.to_string());
+        let known = open.get(&topic).copied().filter(|at| packs[*at].entries < PACK_SIZE);
+        let at = known.filter(|at| last.get(&entry.subject) != Some(at)).unwrap_or_else(|| {
+            packs.push(Pack { topic: topic.clone(), at: now, entries: 0, leaves: String::new() });
+            open.insert(topic, packs.len() - 1);
+            packs.len() - 1
         });
-        tx.run(&sql, [rows, now.0.into(), actor.as_str().into()]).await?;
+        last.insert(entry.subject.clone(), at);
+        let leaf = Leaf {
+            at: now.0,
+            actor: actor.clone(),
+            action: entry.action.to_owned(),
+            subject: entry.subject,
+            version: entry.version,
+            state: entry.state,
+        };
+        let pack = &mut packs[at];
+        if pack.entries > 0 {
+            pack.leaves.push('\n');
+        }
+        pack.entries += 1;
+        leaf.write(&mut pack.leaves);
     }
-    Ok(())
+    packs
+}
+
+/// Writes packs, in their order. The locks of all records in them are held.
+pub(super) async fn write(tx: &mut Tx, packs: &[Pack]) -> Result<(), StoreError> {
+    let mut batch =
+        Batch::new([("topic", Kind::Plain), ("at", Kind::Int), ("entries", Kind::Int), ("leaves", Kind::Plain)]);
+    for pack in packs {
+        batch.push([pack.topic.as_str().into(), pack.at.0.into(), pack.entries.into(), pack.leaves.as_str().into()]);
+    }
+    let order = Batch::<4>::in_order(tx.dialect);
+    let sql = |source: &str| {
+        format!(
+            "INSERT INTO audit_pack (topic, at, entries, leaves) SELECT topic, at, entries, leaves FROM {source}{order}"
+        )
+    };
+    tx.run_batch(&batch, sql).await.map(|_| ())
+}
+
+/// Packs and writes entries of one author.
+pub(super) async fn append(tx: &mut Tx, now: Moment, author: Author, entries: Vec<Entry>) -> Result<(), StoreError> {
+    write(tx, &pack(now, author, entries)).await
 }
 
 /// One entry as the trail shows it.
-#[derive(Debug, Clone, FromQueryResult)]
+#[derive(Debug, Clone)]
 pub struct AuditRow {
-    pub id: i64,
     pub sequence: Option<i64>,
     pub at: i64,
     pub actor: String,
@@ -206,14 +262,6 @@ impl HeadRow {
     }
 }
 
-/// Gives numbers to the entries that are ready for one, and signs the head.
-#[derive(Clone)]
-pub struct Sequence {
-    pub key: Arc<SigningKey>,
-    /// Sign even where the last head is younger than a second.
-    pub sign_now: bool,
-}
-
 /// What a round of sequencing came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sequenced {
@@ -226,83 +274,73 @@ pub struct Sequenced {
 #[derive(FromQueryResult)]
 struct Pending {
     id: i64,
-    xid: i64,
-    subject: String,
-    version: i64,
-    leaf: String,
+    leaves: String,
 }
 
-#[derive(FromQueryResult)]
-struct LastOut {
-    subject: String,
-    version: Option<i64>,
-}
+/// Packs numbered in one round.
+const ROUND: i64 = 1_000;
 
-/// Entries looked at in one round.
-const ROUND: i64 = 5_000;
+/// Numbers for packs, worked out beforehand so that the transaction that writes them is short.
+struct Sequence {
+    /// The tree's size before.
+    from: u64,
+    tree: Accumulator,
+    /// Packs and the numbers of their first entries.
+    numbers: Vec<(i64, u64)>,
+    key: Arc<SigningKey>,
+    sign_now: bool,
+}
 
 impl Command for Sequence {
-    type Answer = Sequenced;
+    /// False where another sequencer was faster: nothing was written.
+    type Answer = bool;
 
-    async fn run(&self, tx: &mut Tx) -> Result<Sequenced, StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<bool, StoreError> {
         tx.take_your_time().await?;
         if tx.dialect == Dialect::Postgres {
             // "salur audit" as a number: one sequencer at a time among all replicas.
             let row = tx.one("SELECT pg_try_advisory_xact_lock(7310868735953199) AS mine", []).await?;
             let mine: bool = column(&row.ok_or_else(|| StoreError::corrupt("lock"))?, "mine")?;
             if !mine {
-                return Ok(Sequenced { entries: 0, more: false });
+                return Ok(false);
             }
         }
         let now = tx.now().await?;
-        let mut tree = load_tree(tx).await?;
-        let mut most = ROUND;
-        let (ready, looked_at) = loop {
-            let pending = pending(tx, most).await?;
-            let looked_at = pending.len();
-            let ready = in_order(tx, pending).await?;
-            // All of a full round is held back by something beyond it: look further.
-            if ready.is_empty() && looked_at as i64 == most {
-                most *= 4;
-                continue;
-            }
-            break (ready, looked_at);
+        let sql = format!("SELECT size, frontier FROM audit_tree WHERE id = 1{}", tx.dialect.lock());
+        let tree = tx.all::<TreeRow, 0>(&sql, []).await?.pop().ok_or_else(|| StoreError::corrupt("audit tree"))?;
+        if tree.into_tree()?.size() != self.from {
+            return Ok(false);
+        }
+        let mut batch = Batch::new([("id", Kind::Int), ("first_sequence", Kind::Int)]);
+        for (id, first) in &self.numbers {
+            batch.push([(*id).into(), (*first as i64).into()]);
+        }
+        // The plus keeps SQLite from going over all unnumbered packs, with the batch read anew for each.
+        let sql = |source: &str| {
+            format!(
+                "UPDATE audit_pack SET first_sequence = r.first_sequence FROM {source} WHERE audit_pack.id = r.id
+                 AND +audit_pack.first_sequence IS NULL"
+            )
         };
-        let mut numbered = Vec::with_capacity(ready.len());
-        for entry in &ready {
-            let sequence = tree.size() + FIRST_SEQUENCE;
-            tree.push(leaf_hash(entry.leaf.as_bytes()));
-            numbered.push((entry.id, sequence));
+        super::ledger::expect_rows(tx.run_batch(&batch, sql).await?, batch.len())?;
+        if !batch.is_empty() {
+            save_tree(tx, &self.tree).await?;
         }
-        // The plus keeps SQLite from going over all unnumbered entries, with the batch read anew for each.
-        let sql = format!(
-            "UPDATE audit_entry SET sequence = r.sequence FROM {} WHERE audit_entry.id = r.id
-             AND +audit_entry.sequence IS NULL",
-            tx.dialect.rows("$1", &[("id", Int), ("sequence", Int)])
-        );
-        for chunk in numbered.chunks(CHUNK) {
-            let rows = batch(chunk, |(id, sequence)| json!({"id": id, "sequence": sequence}));
-            super::ledger::expect_rows(tx.run(&sql, [rows]).await?, chunk.len())?;
-        }
-        if !numbered.is_empty() {
-            save_tree(tx, &tree).await?;
-        }
-        self.sign(tx, &tree, now).await?;
-        Ok(Sequenced { entries: numbered.len(), more: looked_at as i64 == most })
+        self.sign(tx, now).await?;
+        Ok(true)
     }
 }
 
 impl Sequence {
-    async fn sign(&self, tx: &mut Tx, tree: &Accumulator, now: Moment) -> Result<(), StoreError> {
-        let last: Option<HeadRow> =
-            tx.all("SELECT size, root, at, signature FROM audit_head ORDER BY size DESC LIMIT 1", []).await?.pop();
+    async fn sign(&self, tx: &mut Tx, now: Moment) -> Result<(), StoreError> {
+        let last: Option<HeadRow> = tx.all(LAST_HEAD, []).await?.pop();
         if let Some(last) = last {
             let young = now.0 - last.at < 1_000_000;
-            if last.size as u64 == tree.size() || (young && !self.sign_now) {
+            if last.size as u64 == self.tree.size() || (young && !self.sign_now) {
                 return Ok(());
             }
         }
-        let head = Head { size: tree.size(), root: tree.root(), at_micros: now.0 };
+        let head = Head { size: self.tree.size(), root: self.tree.root(), at_micros: now.0 };
         let signature = self.key.sign_head(&head);
         tx.run(
             "INSERT INTO audit_head (size, root, at, signature) VALUES ($1, $2, $3, $4)",
@@ -313,91 +351,51 @@ impl Sequence {
     }
 }
 
-/// Unnumbered entries that no running transaction can still come before, in the order of their
-/// transactions.
-async fn pending(tx: &mut Tx, most: i64) -> Result<Vec<Pending>, StoreError> {
-    let sql = match tx.dialect {
-        Dialect::Postgres => {
-            "SELECT id, xid::text::bigint AS xid, subject, version, leaf FROM audit_entry
-             WHERE sequence IS NULL AND xid < pg_snapshot_xmin(pg_current_snapshot())
-             ORDER BY xid, id LIMIT $1"
-        }
-        // One writer: ids are given in the order of commits, and each row may stand for itself.
-        Dialect::Sqlite => {
-            "SELECT id, id AS xid, subject, version, leaf FROM audit_entry WHERE sequence IS NULL ORDER BY id LIMIT $1"
-        }
-    };
-    tx.all(sql, [most.into()]).await
-}
+const LAST_HEAD: &str = "SELECT size, root, at, signature FROM audit_head ORDER BY size DESC LIMIT 1";
 
-/// Puts entries into an order in which every record's versions ascend.
-///
-/// The order of transaction ids is not the order in which they took their locks: one that began
-/// early may have waited for another. So a transaction's entries are held back until the previous
-/// version of every record it touches is out.
-async fn in_order(tx: &mut Tx, pending: Vec<Pending>) -> Result<Vec<Pending>, StoreError> {
-    let mut subjects: Vec<&str> = pending.iter().map(|p| p.subject.as_str()).collect();
-    subjects.sort_unstable();
-    subjects.dedup();
-    let sql = format!(
-        "SELECT r.subject, (SELECT max(a.version) FROM audit_entry a
-         WHERE a.subject = r.subject AND a.sequence IS NOT NULL) AS version FROM {}",
-        tx.dialect.rows("$1", &[("subject", Text)])
-    );
-    let mut out: HashMap<String, i64> = HashMap::new();
-    for chunk in subjects.chunks(CHUNK) {
-        let found: Vec<LastOut> = tx.all(&sql, [batch(chunk, |s| json!({"subject": s}))]).await?;
-        out.extend(found.into_iter().filter_map(|l| Some((l.subject, l.version?))));
-    }
-    let mut waiting: Vec<Vec<Pending>> = Vec::new();
-    for entry in pending {
-        match waiting.last_mut() {
-            Some(group) if group[0].xid == entry.xid => group.push(entry),
-            _ => waiting.push(vec![entry]),
+impl Store {
+    /// Gives numbers to packs that have none, a bounded number of them, and signs the head: at most
+    /// once a second, but where `sign_now` asks for it. Writes only where there is something to write.
+    pub async fn sequence(&self, key: &Arc<SigningKey>, sign_now: bool) -> Result<Sequenced, StoreError> {
+        let trees: Vec<TreeRow> = self.read_all("SELECT size, frontier FROM audit_tree WHERE id = 1", []).await?;
+        let mut tree = trees.into_iter().next().ok_or_else(|| StoreError::corrupt("audit tree"))?.into_tree()?;
+        let pending: Vec<Pending> = self
+            .read_all(
+                "SELECT id, leaves FROM audit_pack WHERE first_sequence IS NULL ORDER BY id LIMIT $1",
+                [ROUND.into()],
+            )
+            .await?;
+        let heads: Vec<HeadRow> = self.read_all(LAST_HEAD, []).await?;
+        if pending.is_empty() && heads.first().is_some_and(|head| head.size as u64 == tree.size()) {
+            return Ok(Sequenced { entries: 0, more: false });
         }
-    }
-    let mut ready = Vec::new();
-    loop {
-        let mut held = Vec::new();
-        let before = ready.len();
-        for group in waiting {
-            let fits = group.iter().all(|e| out.get(&e.subject).copied().unwrap_or(0) == e.version - 1)
-                || versions_follow(&group, &out);
-            if fits {
-                for entry in group {
-                    out.insert(entry.subject.clone(), entry.version);
-                    ready.push(entry);
-                }
-            } else {
-                held.push(group);
+        let from = tree.size();
+        let mut numbers = Vec::with_capacity(pending.len());
+        for pack in &pending {
+            numbers.push((pack.id, tree.size() + FIRST_SEQUENCE));
+            for leaf in pack.leaves.split('\n') {
+                tree.push(leaf_hash(leaf.as_bytes()));
             }
         }
-        waiting = held;
-        if waiting.is_empty() || ready.len() == before {
-            return Ok(ready);
-        }
+        let entries = (tree.size() - from) as usize;
+        let written = self.execute(Sequence { from, tree, numbers, key: key.clone(), sign_now }).await?;
+        Ok(Sequenced { entries: if written { entries } else { 0 }, more: written && pending.len() as i64 == ROUND })
     }
 }
 
-/// As the plain check, for a transaction that made several versions of one record.
-fn versions_follow(group: &[Pending], out: &HashMap<String, i64>) -> bool {
-    let mut last: HashMap<&str, i64> = HashMap::new();
-    group.iter().all(|e| {
-        let known = last.get(e.subject.as_str()).copied().or_else(|| out.get(&e.subject).copied()).unwrap_or(0);
-        last.insert(&e.subject, e.version);
-        known == e.version - 1
-    })
+#[derive(FromQueryResult)]
+struct TreeRow {
+    size: i64,
+    frontier: Vec<u8>,
 }
 
-async fn load_tree(tx: &mut Tx) -> Result<Accumulator, StoreError> {
-    let sql = format!("SELECT size, frontier FROM audit_tree WHERE id = 1{}", tx.dialect.lock());
-    let row = tx.one(&sql, []).await?.ok_or_else(|| StoreError::corrupt("audit tree"))?;
-    let size: i64 = column(&row, "size")?;
-    let bytes: Vec<u8> = column(&row, "frontier")?;
-    let frontier = bytes.chunks(32).map(Hash::try_from).collect::<Result<Vec<Hash>, _>>();
-    let frontier = frontier.map_err(|_| StoreError::corrupt("audit tree"))?;
-    let size = u64::try_from(size).map_err(|_| StoreError::corrupt("audit tree"))?;
-    Accumulator::from_parts(size, frontier).map_err(|_| StoreError::corrupt("audit tree"))
+impl TreeRow {
+    fn into_tree(self) -> Result<Accumulator, StoreError> {
+        let corrupt = || StoreError::corrupt("audit tree");
+        let frontier = self.frontier.chunks(32).map(Hash::try_from).collect::<Result<Vec<Hash>, _>>();
+        let size = u64::try_from(self.size).map_err(|_| corrupt())?;
+        Accumulator::from_parts(size, frontier.map_err(|_| corrupt())?).map_err(|_| corrupt())
+    }
 }
 
 async fn save_tree(tx: &mut Tx, tree: &Accumulator) -> Result<(), StoreError> {
@@ -411,25 +409,61 @@ async fn save_tree(tx: &mut Tx, tree: &Accumulator) -> Result<(), StoreError> {
 }
 
 #[derive(FromQueryResult)]
-struct LeafRow {
-    leaf: String,
+struct PackRow {
+    first_sequence: Option<i64>,
+    leaves: String,
+}
+
+/// The claims under which entries of a record are kept, besides its own topic: `$2` is its number.
+fn claims_of_subject(kind: &str) -> Option<&'static str> {
+    match kind {
+        "need" => Some("SELECT 'claim-' || claim_id FROM claim_line WHERE need_id = $2"),
+        "line" => Some("SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2"),
+        "offer" => Some("SELECT 'claim-' || id FROM claim WHERE offer_id = $2"),
+        "delivery" => Some("SELECT 'claim-' || claim_id FROM delivery WHERE id = $2"),
+        _ => None,
+    }
 }
 
 impl Store {
-    /// The entries of one record, oldest first, after the given one.
+    /// The entries of one record, oldest first, after the given version.
     pub async fn audit_trail(&self, subject: &str, after: i64, most: i64) -> Result<Vec<AuditRow>, StoreError> {
-        self.read_all(
-            "SELECT id, sequence, at, actor, action, subject FROM audit_entry
-             WHERE subject = $1 AND version > $2 ORDER BY version LIMIT $3",
-            [subject.into(), after.into(), most.into()],
-        )
-        .await
+        let (kind, number) = subject.rsplit_once('-').unwrap_or((subject, ""));
+        let (claims, number) = match (claims_of_subject(kind), number.parse::<i64>()) {
+            (Some(claims), Ok(number)) => (claims, number),
+            _ => ("SELECT CAST($1 AS TEXT) WHERE CAST($2 AS BIGINT) <> 0", 0),
+        };
+        // A pack holds a record once at most, and a record's versions ascend with its packs: the n-th
+        // pack that names it has its version n.
+        let sql = format!(
+            "SELECT first_sequence, leaves FROM audit_pack
+             WHERE topic IN (SELECT CAST($1 AS TEXT) UNION {claims}) AND {} ORDER BY id LIMIT $4 OFFSET $5",
+            self.dialect.contains("leaves", "$3")
+        );
+        let named = format!("\"subject\":\"{subject}\"");
+        let values = [subject.into(), number.into(), named.into(), most.into(), after.into()];
+        let packs: Vec<PackRow> = self.read_all(&sql, values).await?;
+        let mut trail = Vec::with_capacity(packs.len());
+        for pack in packs {
+            for (place, leaf) in pack.leaves.split('\n').enumerate() {
+                let leaf = Leaf::parse(leaf.as_bytes()).map_err(|_| StoreError::corrupt("audit entry"))?;
+                if leaf.subject == subject {
+                    trail.push(AuditRow {
+                        sequence: pack.first_sequence.map(|first| first + place as i64),
+                        at: leaf.at,
+                        actor: leaf.actor,
+                        action: leaf.action,
+                        subject: leaf.subject,
+                    });
+                }
+            }
+        }
+        Ok(trail)
     }
 
     /// The latest signed head; `None` before the first.
     pub async fn audit_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        let rows: Vec<HeadRow> =
-            self.read_all("SELECT size, root, at, signature FROM audit_head ORDER BY size DESC LIMIT 1", []).await?;
+        let rows: Vec<HeadRow> = self.read_all(LAST_HEAD, []).await?;
         rows.into_iter().next().map(HeadRow::into_checkpoint).transpose()
     }
 
@@ -442,13 +476,20 @@ impl Store {
 
     /// The exact bytes of the leaves after `sequence`, in order.
     pub async fn audit_leaves(&self, sequence: u64, most: i64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows: Vec<LeafRow> = self
+        let packs: Vec<PackRow> = self
             .read_all(
-                "SELECT leaf FROM audit_entry WHERE sequence > $1 ORDER BY sequence LIMIT $2",
-                [(sequence as i64).into(), most.into()],
+                "SELECT first_sequence, leaves FROM audit_pack
+                 WHERE first_sequence + entries - 1 > $1 AND first_sequence > $1 - $3
+                 ORDER BY first_sequence LIMIT $2",
+                [(sequence as i64).into(), most.into(), PACK_SIZE.into()],
             )
             .await?;
-        Ok(rows.into_iter().map(|r| r.leaf.into_bytes()).collect())
+        let numbered = packs.iter().flat_map(|pack| {
+            let first = pack.first_sequence.unwrap_or_default();
+            pack.leaves.split('\n').enumerate().map(move |(place, leaf)| (first + place as i64, leaf))
+        });
+        let wanted = numbered.filter(|(number, _)| *number > sequence as i64).take(most.max(0) as usize);
+        Ok(wanted.map(|(_, leaf)| leaf.as_bytes().to_vec()).collect())
     }
 }
 
@@ -460,18 +501,19 @@ pub(super) fn organization_entry(
     version: i64,
     action: &'static str,
 ) -> Entry {
-    Entry {
+    Entry::new(
         action,
-        subject: id.to_string(),
+        id.to_string(),
         version,
-        state: state([("category", category.into()), ("status", status.into()), ("aggregator", aggregator.into())]),
-    }
+        state([("category", category.into()), ("status", status.into()), ("aggregator", aggregator.into())]),
+    )
 }
 
 impl Store {
     /// How many entries there are, numbered or not.
     pub async fn audit_entries(&self) -> Result<u64, StoreError> {
-        let row = self.read_one("SELECT count(*) AS entries FROM audit_entry", []).await?;
+        let row =
+            self.read_one("SELECT CAST(COALESCE(sum(entries), 0) AS BIGINT) AS entries FROM audit_pack", []).await?;
         let count: i64 = column(&row.ok_or_else(|| StoreError::corrupt("count"))?, "entries")?;
         u64::try_from(count).map_err(|_| StoreError::corrupt("count"))
     }

@@ -1,245 +1,25 @@
-//! Claims and offers: making, confirming, renewing, releasing, and letting holds run out.
+//! Claims and offers after they are made: confirming, renewing, releasing, and letting holds run
+//! out. How a claim is made is in `opening`.
 
 use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
-use super::rows::{
-    CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids, quantity,
-};
+use super::rows::{CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit};
 use crate::domain::calendar::{Day, Moment};
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus, Offer};
 use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId};
-use crate::domain::need::NeedStatus;
 use crate::domain::place::LonLat;
 use crate::domain::program::HoldRules;
 use crate::domain::quantity::Quantity;
-use crate::domain::refusal::{LineRefusal, RefusalReason};
-use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, LineEvent, OnConflict, decide_claim};
+use crate::domain::rules::LineEvent;
 use sea_orm::FromQueryResult;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Sets quantities of needs aside for an organisation, all in one transaction.
-#[derive(Debug, Clone)]
-pub struct OpenClaim {
-    pub author: Author,
-    pub keyed: Keyed,
-    pub organization: OrganizationId,
-    /// Who carries it out; `None`: the organisation itself.
-    pub executor: Option<OrganizationId>,
-    pub offer: Option<OfferId>,
-    /// Ascending by need, each need once, no quantity zero.
-    pub lines: Vec<(NeedId, Quantity)>,
-    pub on_conflict: OnConflict,
-    pub hold_seconds: Option<i64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClaimOutcome {
-    Accepted {
-        claim: ClaimId,
-        /// Lines that were cut or dropped under [`OnConflict::TakeFree`].
-        shortfalls: Vec<LineRefusal>,
-        replayed: bool,
-    },
-    Refused {
-        refusals: Vec<LineRefusal>,
-        replayed: bool,
-    },
-}
-
-#[derive(FromQueryResult)]
-struct FreesAt {
-    need_id: i64,
-    at: i64,
-}
-
-impl Command for OpenClaim {
-    type Answer = ClaimOutcome;
-
-    async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
-        let entered = tx.now().await?;
-        if let Standing::Settled(outcome) = idempotency::enter(tx, &self.keyed, entered).await? {
-            return recall(&outcome);
-        }
-        self.check_executor(tx).await?;
-        let needs: BTreeSet<NeedId> = self.lines.iter().map(|(need, _)| *need).collect();
-        let mut book = Book::open(tx, self.author, "claim.open", &needs, Lines::None, self.offer.as_slice()).await?;
-        let offer = match self.offer {
-            None => None,
-            Some(id) => Some(self.check_offer(tx, &book, id).await?),
-        };
-        let asked: Vec<AskedLine> = self
-            .lines
-            .iter()
-            .map(|(need, requested)| {
-                let need = book.need(*need);
-                AskedLine {
-                    requested: *requested,
-                    need: need.map(|n| AskedNeed { counters: n.counters, status: n.status }),
-                    barred: offer.as_ref().is_some_and(|o| !o.open || need.is_some_and(|n| n.item != o.item)),
-                }
-            })
-            .collect();
-        let outcome = match decide_claim(&asked, offer.map(|o| o.remaining), self.on_conflict) {
-            ClaimDecision::Refused(reasons) => {
-                let refusals = self.refusals(tx, &book, &reasons).await?;
-                ClaimOutcome::Refused { refusals, replayed: false }
-            }
-            ClaimDecision::Granted(grants) => {
-                let short: Vec<(usize, RefusalReason)> = (0..grants.len())
-                    .filter(|i| grants[*i] < asked[*i].requested)
-                    .map(|i| (i, shortfall(&asked[i], grants[i])))
-                    .collect();
-                // Named as they stood before this claim took its share.
-                let shortfalls = self.refusals(tx, &book, &short).await?;
-                let claim = self.write(tx, &mut book, &grants).await?;
-                ClaimOutcome::Accepted { claim, shortfalls, replayed: false }
-            }
-        };
-        book.close(tx).await?;
-        idempotency::settle(tx, &self.keyed, &remember(&outcome)).await?;
-        Ok(outcome)
-    }
-}
-
-/// What a claim needs to know of the offer it draws on.
-#[derive(Clone, Copy)]
-struct OfferTerms {
-    item: ItemId,
-    remaining: Quantity,
-    /// Available today.
-    open: bool,
-}
-
-fn shortfall(asked: &AskedLine, grant: Quantity) -> RefusalReason {
-    match asked.need {
-        None => RefusalReason::NotFound,
-        Some(need) if need.status != NeedStatus::Verified => RefusalReason::NotOpen,
-        Some(_) if asked.barred => RefusalReason::Rule,
-        Some(need) if need.counters.free() > grant => RefusalReason::Rule,
-        Some(_) => RefusalReason::NotEnoughFree,
-    }
-}
-
-impl OpenClaim {
-    async fn check_executor(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let Some(executor) = self.executor.filter(|e| *e != self.organization) else { return Ok(()) };
-        let found = tx
-            .one(
-                "SELECT id FROM organization WHERE id = $1 AND aggregator = 1 AND status = 'VERIFIED'",
-                [executor.0.into()],
-            )
-            .await?;
-        found.map(|_| ()).ok_or_else(|| {
-            StoreError::bad("executorId", "is not an official distribution partner; name an aggregator or leave it out")
-        })
-    }
-
-    async fn check_offer(&self, tx: &mut Tx, book: &Book, id: OfferId) -> Result<OfferTerms, StoreError> {
-        let pledge = book.offer(id).filter(|o| o.organization == self.organization);
-        let pledge = pledge.ok_or(StoreError::NotFound("offer"))?;
-        let row: OfferRow = tx
-            .all(&format!("SELECT {OFFER_COLUMNS} FROM offer WHERE id = $1"), [id.0.into()])
-            .await?
-            .pop()
-            .ok_or(StoreError::NotFound("offer"))?;
-        let offer = row.into_offer()?;
-        let today = book.now().day();
-        let open = offer.available_from.is_none_or(|d| d <= today) && offer.available_until.is_none_or(|d| today <= d);
-        Ok(OfferTerms { item: pledge.item, remaining: pledge.quantity.saturating_sub(pledge.claimed), open })
-    }
-
-    /// The hold of this claim, by the strictest of the programs it touches.
-    async fn hold(&self, tx: &mut Tx, book: &Book, needs: &[NeedId]) -> Result<i64, StoreError> {
-        let programs: BTreeSet<i64> = needs.iter().filter_map(|n| book.need(*n)).map(|n| n.program.0).collect();
-        let sql = format!(
-            "SELECT min(hold_seconds) AS usual, min(max_hold_seconds) AS longest FROM program WHERE id {}",
-            tx.dialect.numbers("$1")
-        );
-        let row = tx.one(&sql, [ids(programs)]).await?.ok_or_else(|| StoreError::corrupt("program"))?;
-        let (usual, longest): (i64, i64) = (column(&row, "usual")?, column(&row, "longest")?);
-        check_hold(self.hold_seconds, usual, longest)
-    }
-
-    async fn write(&self, tx: &mut Tx, book: &mut Book, grants: &[Quantity]) -> Result<ClaimId, StoreError> {
-        let now = book.now();
-        let granted: Vec<(NeedId, Quantity)> = self
-            .lines
-            .iter()
-            .zip(grants)
-            .filter(|(_, grant)| !grant.is_zero())
-            .map(|((need, _), grant)| (*need, *grant))
-            .collect();
-        let needs: Vec<NeedId> = granted.iter().map(|(need, _)| *need).collect();
-        let until = now.plus_seconds(self.hold(tx, book, &needs).await?);
-        let claim = NewClaim {
-            author: self.author,
-            organization: self.organization,
-            executor: self.executor.unwrap_or(self.organization),
-            offer: self.offer,
-            opening: false,
-        };
-        let id = claim.insert(tx, now).await?;
-        book.note(audit::claim_entry(id, &claim, 0, 1, "claim.open"));
-        let lines: Vec<NewLine> = granted
-            .into_iter()
-            .map(|(need, quantity)| NewLine {
-                claim: id,
-                need,
-                quantity,
-                delivered: Quantity::ZERO,
-                status: ClaimStatus::Held,
-                expires_at: Some(until),
-            })
-            .collect();
-        for line in insert_lines(tx, &lines).await? {
-            book.add_line(line, self.offer)?;
-        }
-        Ok(id)
-    }
-
-    async fn refusals(
-        &self,
-        tx: &mut Tx,
-        book: &Book,
-        reasons: &[(usize, RefusalReason)],
-    ) -> Result<Vec<LineRefusal>, StoreError> {
-        if reasons.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sql = format!(
-            "SELECT need_id, min(expires_at) AS at FROM claim_line
-             WHERE status = 'HELD' AND expires_at > $2 AND need_id {} GROUP BY need_id",
-            tx.dialect.numbers("$1")
-        );
-        let needs = ids(reasons.iter().map(|(i, _)| self.lines[*i].0.0));
-        let found: Vec<FreesAt> = tx.all(&sql, [needs, book.now().0.into()]).await?;
-        let frees: HashMap<i64, Moment> = found.into_iter().map(|f| (f.need_id, Moment(f.at))).collect();
-        Ok(reasons
-            .iter()
-            .map(|(i, reason)| {
-                let (need, requested) = self.lines[*i];
-                LineRefusal {
-                    need,
-                    requested,
-                    // Of a need that is not open nothing can be had, and how much it asks for is not told.
-                    free: book
-                        .need(need)
-                        .filter(|n| n.status == NeedStatus::Verified)
-                        .map_or(Quantity::ZERO, |n| n.counters.free()),
-                    reason: *reason,
-                    frees_at: frees.get(&need.0).copied(),
-                }
-            })
-            .collect())
-    }
-}
-
-fn check_hold(asked: Option<i64>, usual: i64, longest: i64) -> Result<i64, StoreError> {
+pub(super) fn check_hold(asked: Option<i64>, usual: i64, longest: i64) -> Result<i64, StoreError> {
     let hold = asked.unwrap_or(usual);
     if (HoldRules::MIN_SECONDS..=longest).contains(&hold) {
         Ok(hold)
@@ -336,46 +116,6 @@ pub(super) async fn insert_lines(tx: &mut Tx, lines: &[NewLine]) -> Result<Vec<C
             })
         })
         .collect()
-}
-
-fn remember(outcome: &ClaimOutcome) -> Json {
-    let list = |refusals: &[LineRefusal]| -> Json {
-        refusals
-            .iter()
-            .map(|r| {
-                json!({"need": r.need.0, "requested": r.requested.get(), "free": r.free.get(),
-                       "reason": r.reason.word(), "freesAt": r.frees_at.map(|m| m.0)})
-            })
-            .collect()
-    };
-    match outcome {
-        ClaimOutcome::Accepted { claim, shortfalls, .. } => json!({"claim": claim.0, "shortfalls": list(shortfalls)}),
-        ClaimOutcome::Refused { refusals, .. } => json!({"refusals": list(refusals)}),
-    }
-}
-
-fn recall(outcome: &Json) -> Result<ClaimOutcome, StoreError> {
-    let list = |name: &str| -> Result<Vec<LineRefusal>, StoreError> {
-        let rows = outcome.get(name).and_then(Json::as_array).ok_or_else(|| StoreError::corrupt("outcome"))?;
-        rows.iter()
-            .map(|r| {
-                let number = |field: &str| r.get(field).and_then(Json::as_i64);
-                let reason = r.get("reason").and_then(Json::as_str).and_then(RefusalReason::from_word);
-                Ok(LineRefusal {
-                    need: NeedId(number("need").ok_or_else(|| StoreError::corrupt("outcome"))?),
-                    requested: quantity(number("requested").unwrap_or(-1))?,
-                    free: quantity(number("free").unwrap_or(-1))?,
-                    reason: reason.ok_or_else(|| StoreError::corrupt("outcome"))?,
-                    frees_at: number("freesAt").map(Moment),
-                })
-            })
-            .collect()
-    };
-    if outcome.get("refusals").is_some() {
-        return Ok(ClaimOutcome::Refused { refusals: list("refusals")?, replayed: true });
-    }
-    let claim = ClaimId(idempotency::settled_id(outcome, "claim")?);
-    Ok(ClaimOutcome::Accepted { claim, shortfalls: list("shortfalls")?, replayed: true })
 }
 
 /// Whose claims a caller may touch.
@@ -604,6 +344,7 @@ impl Command for CreateOffer {
             item: self.item,
             quantity: self.quantity,
             claimed: Quantity::ZERO,
+            available: (self.available_from, self.available_until),
             version: 1,
         };
         audit::append(tx, now, self.author, vec![audit::offer_entry(&pledge, "offer.create")]).await?;

@@ -1,11 +1,14 @@
 //! Requests that may be repeated: a key is written down with its effect, in one transaction, and
 //! the same key answers with the same outcome for ever after.
 
+use super::batch::{Batch, Kind};
 use super::error::StoreError;
 use super::write::{Tx, column};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::{OrganizationId, UserId};
+use sea_orm::FromQueryResult;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 
 /// Whose keys: an organisation's are shared by its members, everybody else has their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,104 @@ impl Keyed {
         let fingerprint = Sha256::digest(normalised.to_string().as_bytes()).into();
         Keyed { scope, operation, key, fingerprint }
     }
+
+    pub(super) fn id(&self) -> KeyId {
+        KeyId { scope: self.scope.to_string(), operation: self.operation, key: self.key.clone() }
+    }
+}
+
+/// A key among all keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct KeyId {
+    scope: String,
+    operation: &'static str,
+    key: String,
+}
+
+/// A key that has been used, and what it led to.
+pub(super) struct Known {
+    fingerprint: Vec<u8>,
+    outcome: Option<String>,
+}
+
+impl Known {
+    pub fn outcome_for(&self, keyed: &Keyed) -> Result<serde_json::Value, StoreError> {
+        if self.fingerprint != keyed.fingerprint {
+            return Err(StoreError::KeyReused);
+        }
+        let outcome = self.outcome.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        outcome.ok_or_else(|| StoreError::corrupt("outcome"))
+    }
+}
+
+#[derive(FromQueryResult)]
+struct KnownRow {
+    place: i64,
+    fingerprint: Vec<u8>,
+    outcome: Option<String>,
+}
+
+/// Those of the keys that have been used, by all that is committed now.
+pub(super) async fn known<'a>(
+    tx: &mut Tx,
+    keys: impl Iterator<Item = &'a Keyed>,
+) -> Result<HashMap<KeyId, Known>, StoreError> {
+    let mut batch =
+        Batch::new([("place", Kind::Int), ("scope", Kind::Plain), ("operation", Kind::Plain), ("key", Kind::Text)]);
+    let keys: Vec<KeyId> = keys.map(Keyed::id).collect();
+    for (place, id) in keys.iter().enumerate() {
+        let key = id.key.as_str().into();
+        batch.push([(place as i64).into(), id.scope.as_str().into(), id.operation.into(), key]);
+    }
+    let sql = |source: &str| {
+        format!(
+            "SELECT r.place, i.fingerprint, i.outcome FROM {source} JOIN idempotency i
+             ON i.scope = r.scope AND i.operation = r.operation AND i.key = r.key"
+        )
+    };
+    let rows: Vec<KnownRow> = tx.all_of_batch(&batch, sql).await?;
+    let named = rows.into_iter().filter_map(|row| {
+        let id = keys.get(usize::try_from(row.place).ok()?)?;
+        Some((id.clone(), Known { fingerprint: row.fingerprint, outcome: row.outcome }))
+    });
+    Ok(named.collect())
+}
+
+/// Enters keys together with what they led to. Where one of them was used a moment ago the
+/// transaction loses the race, and finds it when it is run again.
+pub(super) async fn enter_settled(
+    tx: &mut Tx,
+    mut settled: Vec<(&Keyed, serde_json::Value)>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    // In one order by all, so that two transactions never wait for each other's keys.
+    settled.sort_by_cached_key(|(keyed, _)| keyed.id());
+    let mut batch = Batch::new([
+        ("scope", Kind::Plain),
+        ("operation", Kind::Plain),
+        ("key", Kind::Text),
+        ("fingerprint", Kind::Plain),
+        ("outcome", Kind::Plain),
+        ("created_at", Kind::Int),
+    ]);
+    for (keyed, outcome) in settled {
+        batch.push([
+            keyed.scope.to_string().into(),
+            keyed.operation.into(),
+            keyed.key.as_str().into(),
+            crate::audit::tree::to_hex(&keyed.fingerprint).into(),
+            outcome.to_string().into(),
+            now.0.into(),
+        ]);
+    }
+    let (bytes, order) = (tx.dialect.bytes_of_hex("r.fingerprint"), Batch::<6>::in_order(tx.dialect));
+    let sql = |source: &str| {
+        format!(
+            "INSERT INTO idempotency (scope, operation, key, fingerprint, outcome, created_at)
+             SELECT r.scope, r.operation, r.key, {bytes}, r.outcome, r.created_at FROM {source}{order}"
+        )
+    };
+    tx.run_batch(&batch, sql).await.map(|_| ())
 }
 
 /// What is known of a key.

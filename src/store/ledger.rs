@@ -3,23 +3,27 @@
 //! A [`Book`] is opened over a set of needs: it locks the needs, takes the time, locks the lines
 //! that matter and the offers behind them, and lets every hold on these needs that has run out
 //! expire. Rules of the domain then move lines in memory, and [`Book::close`] writes what changed:
-//! counters, lines, offers, the change log and one audit entry for each record that has a new
-//! version.
+//! counters, lines, offers, the change log and the audit entries.
+//!
+//! A book has chapters: the expiry of what is due, then what each caller does, one after another,
+//! although all of it commits together. A chapter has an author of its own and gives every record
+//! it moves one new version with one audit entry, as a transaction of its own would.
 //!
 //! Invariants, for every transaction that commits:
 //! - a need's counters are the sums over its lines; an offer's `claimed` is the sum over its;
 //! - locks are taken in the order needs, lines, offers, each ascending by id, by all paths;
-//! - a record's version grows by exactly one, and the write is guarded by the version read.
+//! - a record's version grows by exactly one a chapter, and the write is guarded by the version read.
 //!
 //! Absent on purpose: who may do what (see `service`) and wording for people (see `graphql`).
 
 use super::Author;
 use super::audit::{self, Entry};
-use super::dialect::Column::{Int, Text};
+use super::batch::{Batch, Kind};
+use super::dialect::Column::{self, Int};
 use super::error::StoreError;
 use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow, batch, ids};
 use super::write::Tx;
-use crate::domain::calendar::Moment;
+use crate::domain::calendar::{Day, Moment};
 use crate::domain::claim::{ClaimLine, Offer};
 use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, NeedId, OfferId};
 use crate::domain::need::{Need, NeedStatus};
@@ -42,12 +46,14 @@ pub(super) enum Lines {
 #[derive(Debug, Clone, Copy)]
 struct Moved<T> {
     before: T,
+    /// As the last chapter left it.
+    settled: T,
     after: T,
 }
 
 impl<T: Copy> Moved<T> {
     fn new(record: T) -> Self {
-        Moved { before: record, after: record }
+        Moved { before: record, settled: record, after: record }
     }
 }
 
@@ -58,15 +64,34 @@ pub(super) struct Book {
     action: &'static str,
     needs: BTreeMap<NeedId, Moved<Need>>,
     lines: BTreeMap<ClaimLineId, Moved<ClaimLine>>,
-    /// Lines that this transaction has inserted; their row stands, their sums do not yet.
+    /// Lines that this chapter has brought, for their entries: their rows are the caller's business.
     fresh: Vec<ClaimLine>,
     offers: BTreeMap<OfferId, Moved<Pledge>>,
     offer_of: HashMap<ClaimId, OfferId>,
-    /// Lines that have run out while the book was opened: their entry names the expiry.
+    /// What this chapter has moved so far.
+    touched: Touched,
+    /// Lines that have run out while the book was opened.
     expired: BTreeSet<ClaimLineId>,
     /// Opened for an import: every line but those that ran out is an opening balance.
     openings: bool,
     entries: Vec<Entry>,
+    packs: Vec<audit::Pack>,
+}
+
+#[derive(Debug, Default)]
+struct Touched {
+    needs: BTreeSet<NeedId>,
+    lines: BTreeSet<ClaimLineId>,
+    offers: BTreeSet<OfferId>,
+}
+
+/// How a book waits for needs that somebody else has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until they are free, or the lock's time limit is over.
+    ForAll,
+    /// Not at all: the book has no such needs.
+    ForNone,
 }
 
 /// The part of an offer that the ledger moves.
@@ -77,6 +102,8 @@ pub(super) struct Pledge {
     pub item: crate::domain::ids::ItemId,
     pub quantity: Quantity,
     pub claimed: Quantity,
+    /// The first and the last day on which it may be drawn on.
+    pub available: (Option<Day>, Option<Day>),
     pub version: i64,
 }
 
@@ -88,6 +115,7 @@ impl From<&Offer> for Pledge {
             item: o.item,
             quantity: o.quantity,
             claimed: o.claimed,
+            available: (o.available_from, o.available_until),
             version: o.version,
         }
     }
@@ -109,6 +137,19 @@ impl Book {
         lines: Lines,
         offers: &[OfferId],
     ) -> Result<Book, StoreError> {
+        Book::open_waiting(tx, author, action, needs, lines, offers, Wait::ForAll).await
+    }
+
+    /// As [`Book::open`], with a choice of how to wait for the needs.
+    pub async fn open_waiting(
+        tx: &mut Tx,
+        author: Author,
+        action: &'static str,
+        needs: &BTreeSet<NeedId>,
+        lines: Lines,
+        offers: &[OfferId],
+        wait: Wait,
+    ) -> Result<Book, StoreError> {
         let dialect = tx.dialect;
         let need_ids = ids(needs.iter().map(|n| n.0));
         if needs.is_empty() {
@@ -119,7 +160,10 @@ impl Book {
                 &format!(
                     "SELECT {NEED_COLUMNS} FROM need WHERE id {} ORDER BY id{}",
                     dialect.numbers("$1"),
-                    dialect.lock()
+                    match wait {
+                        Wait::ForAll => dialect.lock(),
+                        Wait::ForNone => dialect.lock_what_is_free(),
+                    }
                 ),
                 [need_ids.clone()],
             )
@@ -169,9 +213,11 @@ impl Book {
             fresh: Vec::new(),
             offers: BTreeMap::new(),
             offer_of: HashMap::new(),
+            touched: Touched::default(),
             expired: BTreeSet::new(),
             openings: false,
             entries: Vec::new(),
+            packs: Vec::new(),
         }
     }
 
@@ -185,7 +231,9 @@ impl Book {
     ) -> Result<Book, StoreError> {
         let mut book = Book::empty(tx.now().await?, author, action);
         for need in needs {
-            book.needs.insert(need.id, Moved { before: Need { version: 0, ..need }, after: need });
+            let none = Need { version: 0, ..need };
+            book.needs.insert(need.id, Moved { before: none, settled: none, after: need });
+            book.touched.needs.insert(need.id);
         }
         Ok(book)
     }
@@ -231,6 +279,7 @@ impl Book {
             self.move_line(id, LineEvent::Expire)?;
             self.expired.insert(id);
         }
+        self.end_chapter(None, "line.expire");
         Ok(())
     }
 
@@ -261,9 +310,10 @@ impl Book {
             LineOutcome::Unchanged => Ok(false),
             LineOutcome::Illegal(why) => Err(StoreError::Illegal(format!("{id}: {why}"))),
             LineOutcome::Changed(mut after) => {
-                // One new version for all that one transaction does to a record.
-                after.version = line.before.version + 1;
+                // One new version for all that one chapter does to a record.
+                after.version = line.settled.version + 1;
                 line.after = after;
+                self.touched.lines.insert(id);
                 self.follow(Some(&before), &after)?;
                 Ok(true)
             }
@@ -286,12 +336,13 @@ impl Book {
         let line = self.lines.get_mut(&id).ok_or(StoreError::NotFound("claim line"))?;
         let before = line.after;
         let mut after = rules::opening_restated(&before, quantity, delivered);
-        after.version = line.before.version + 1;
+        after.version = line.settled.version + 1;
         line.after = after;
+        self.touched.lines.insert(id);
         self.follow(Some(&before), &after)
     }
 
-    /// Takes a line that this transaction has just inserted into the sums.
+    /// Takes a new line into the sums. Its row is inserted by the caller.
     pub fn add_line(&mut self, line: ClaimLine, offer: Option<OfferId>) -> Result<(), StoreError> {
         if let Some(offer) = offer {
             self.offer_of.insert(line.claim, offer);
@@ -305,7 +356,8 @@ impl Book {
         let need = self.needs.get_mut(&after.need).ok_or(StoreError::NotFound("need"))?;
         need.after.counters = rules::counters_after(need.after.counters, before, after)
             .ok_or_else(|| StoreError::Fault(format!("{} would be allocated beyond its requirement", after.need)))?;
-        need.after.version = need.before.version + 1;
+        need.after.version = need.settled.version + 1;
+        self.touched.needs.insert(after.need);
         if let Some(offer) = self.offer_of.get(&after.claim) {
             let offer = self.offers.get_mut(offer).ok_or_else(|| StoreError::corrupt("offer"))?;
             let share = before.map_or(Quantity::ZERO, rules::offer_share);
@@ -317,7 +369,8 @@ impl Book {
                 .filter(|c| *c <= offer.after.quantity);
             offer.after.claimed =
                 claimed.ok_or_else(|| StoreError::Fault("an offer would be promised twice".into()))?;
-            offer.after.version = offer.before.version + 1;
+            offer.after.version = offer.settled.version + 1;
+            self.touched.offers.insert(offer.after.id);
         }
         Ok(())
     }
@@ -327,7 +380,8 @@ impl Book {
     pub fn change_need(&mut self, id: NeedId, change: impl FnOnce(&mut Need)) -> Result<(), StoreError> {
         let need = self.needs.get_mut(&id).ok_or(StoreError::NotFound("need"))?;
         change(&mut need.after);
-        need.after.version = need.before.version + 1;
+        need.after.version = need.settled.version + 1;
+        self.touched.needs.insert(id);
         Ok(())
     }
 
@@ -357,8 +411,8 @@ impl Book {
             ("area_id", Int),
             ("program_id", Int),
             ("item_id", Int),
-            ("period_start", Text),
-            ("period_end", Text),
+            ("period_start", Column::Text),
+            ("period_end", Column::Text),
         ];
         let sql = format!(
             "UPDATE need SET area_id = r.area_id, program_id = r.program_id, item_id = r.item_id,
@@ -372,31 +426,49 @@ impl Book {
         expect_rows(tx.run(&sql, [rows]).await?, needs.len())
     }
 
-    /// Writes all that changed. Nothing has touched a row before, but for inserts.
-    pub async fn close(mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        let needs: Vec<Need> = changed(&self.needs).map(|n| n.after).collect();
-        let lines: Vec<ClaimLine> = changed(&self.lines).map(|l| l.after).collect();
-        let offers: Vec<Pledge> = changed(&self.offers).map(|o| o.after).collect();
-        let (new, old): (Vec<&Need>, Vec<&Need>) = needs.iter().partition(|n| self.version_read(n.id) == 0);
-        write_needs(tx, &old, 1).await?;
-        // A new need's row was inserted at version 1 with nothing allocated, and stays at version 1.
-        let opened: Vec<&Need> = new.into_iter().filter(|n| !n.counters.allocated().is_zero()).collect();
-        write_needs(tx, &opened, 0).await?;
-        write_lines(tx, &lines).await?;
-        write_offers(tx, &offers).await?;
-        log_changes(tx, &needs, self.now).await?;
-
+    /// Ends what one author did: each record that moved since the last chapter has one new version
+    /// now, and one entry. Entries are kept under the claim that moved the record, where there is one.
+    pub fn end_chapter(&mut self, author: Author, action: &'static str) {
+        let touched = std::mem::take(&mut self.touched);
         let mut entries = std::mem::take(&mut self.entries);
-        for line in self.fresh.iter().chain(&lines) {
-            let action = if self.expired.contains(&line.id) { "line.expire" } else { self.action };
-            entries.push(audit::line_entry(line, action));
+        let mut claim_of_need: HashMap<NeedId, ClaimId> = HashMap::new();
+        let mut claim_of_offer: HashMap<OfferId, ClaimId> = HashMap::new();
+        let moved = touched.lines.iter().filter_map(|id| settle(self.lines.get_mut(id)));
+        for line in std::mem::take(&mut self.fresh).into_iter().chain(moved) {
+            claim_of_need.entry(line.need).or_insert(line.claim);
+            if let Some(offer) = self.offer_of.get(&line.claim) {
+                claim_of_offer.entry(*offer).or_insert(line.claim);
+            }
+            entries.push(audit::line_entry(&line, action));
         }
-        entries.extend(needs.iter().map(|n| audit::need_entry(n, self.action)));
-        entries.extend(offers.iter().map(|o| audit::offer_entry(o, self.action)));
-        audit::append(tx, self.now, self.author, entries).await?;
+        for need in touched.needs.iter().filter_map(|id| settle(self.needs.get_mut(id))) {
+            entries.push(audit::need_entry(&need, action).under(claim_of_need.get(&need.id)));
+        }
+        for offer in touched.offers.iter().filter_map(|id| settle(self.offers.get_mut(id))) {
+            entries.push(audit::offer_entry(&offer, action).under(claim_of_offer.get(&offer.id)));
+        }
+        self.packs.append(&mut audit::pack(self.now, author, entries));
+    }
+
+    /// Ends the last chapter and writes all that changed.
+    pub async fn close(mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.end_chapter(self.author, self.action);
+        let needs: Vec<Need> = changed(&self.needs).map(|n| n.after).collect();
+        write_needs(tx, changed(&self.needs)).await?;
+        write_lines(tx, changed(&self.lines)).await?;
+        write_offers(tx, changed(&self.offers)).await?;
+        log_changes(tx, &needs, self.now).await?;
+        audit::write(tx, &self.packs).await?;
         tx.changed.extend(needs);
         Ok(())
     }
+}
+
+/// The record as it stands now, where it has moved since the last chapter.
+fn settle<T: PartialEq + Copy>(record: Option<&mut Moved<T>>) -> Option<T> {
+    let record = record.filter(|r| r.settled != r.after)?;
+    record.settled = record.after;
+    Some(record.after)
 }
 
 fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iterator<Item = &Moved<T>> {
@@ -416,72 +488,89 @@ pub(super) async fn log_changes(tx: &mut Tx, needs: &[Need], now: Moment) -> Res
     tx.run(&sql, [rows, now.0.into()]).await.map(|_| ())
 }
 
-/// `step`: by how much the version grows.
-async fn write_needs(tx: &mut Tx, needs: &[&Need], step: i64) -> Result<(), StoreError> {
-    if needs.is_empty() {
-        return Ok(());
+async fn write_needs(tx: &mut Tx, needs: impl Iterator<Item = &Moved<Need>>) -> Result<(), StoreError> {
+    let mut batch = Batch::new([
+        ("id", Kind::Int),
+        ("required", Kind::Int),
+        ("reserved", Kind::Int),
+        ("delivered", Kind::Int),
+        ("severity", Kind::Int),
+        ("status", Kind::Plain),
+        ("version", Kind::Int),
+        ("was", Kind::Int),
+    ]);
+    for Moved { before, after, .. } in needs {
+        let new = before.version == 0;
+        if new && after.counters.allocated().is_zero() {
+            continue;
+        }
+        batch.push([
+            after.id.0.into(),
+            after.counters.required().get().into(),
+            after.counters.reserved().get().into(),
+            after.counters.delivered().get().into(),
+            i64::from(after.severity.get()).into(),
+            after.status.word().into(),
+            after.version.into(),
+            // A new need's row was inserted at version 1 with nothing allocated.
+            before.version.max(1).into(),
+        ]);
     }
-    let columns = [
-        ("id", Int),
-        ("required", Int),
-        ("reserved", Int),
-        ("delivered", Int),
-        ("severity", Int),
-        ("status", Text),
-        ("version", Int),
-    ];
-    let sql = format!(
-        "UPDATE need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
-         severity = r.severity, status = r.status, version = r.version
-         FROM {} WHERE need.id = r.id AND need.version = r.version - CAST($2 AS BIGINT)",
-        tx.dialect.rows("$1", &columns)
-    );
-    let rows = batch(needs, |n| {
-        json!({"id": n.id.0, "required": n.counters.required().get(), "reserved": n.counters.reserved().get(),
-               "delivered": n.counters.delivered().get(), "severity": n.severity.get(), "status": n.status.word(),
-               "version": n.version})
-    });
-    expect_rows(tx.run(&sql, [rows, step.into()]).await?, needs.len())
+    let sql = |source: &str| {
+        format!(
+            "UPDATE need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
+             severity = r.severity, status = r.status, version = r.version
+             FROM {source} WHERE need.id = r.id AND need.version = r.was"
+        )
+    };
+    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
 }
 
-async fn write_lines(tx: &mut Tx, lines: &[ClaimLine]) -> Result<(), StoreError> {
-    if lines.is_empty() {
-        return Ok(());
+async fn write_lines(tx: &mut Tx, lines: impl Iterator<Item = &Moved<ClaimLine>>) -> Result<(), StoreError> {
+    let mut batch = Batch::new([
+        ("id", Kind::Int),
+        ("quantity", Kind::Int),
+        ("scheduled", Kind::Int),
+        ("delivered", Kind::Int),
+        ("status", Kind::Plain),
+        ("expires_at", Kind::Int),
+        ("version", Kind::Int),
+        ("was", Kind::Int),
+    ]);
+    for Moved { before, after, .. } in lines {
+        batch.push([
+            after.id.0.into(),
+            after.quantity.get().into(),
+            after.scheduled.get().into(),
+            after.delivered.get().into(),
+            after.status.word().into(),
+            after.expires_at.map(|m| m.0).into(),
+            after.version.into(),
+            before.version.into(),
+        ]);
     }
-    let columns = [
-        ("id", Int),
-        ("quantity", Int),
-        ("scheduled", Int),
-        ("delivered", Int),
-        ("status", Text),
-        ("expires_at", Int),
-        ("version", Int),
-    ];
-    let sql = format!(
-        "UPDATE claim_line SET quantity = r.quantity, scheduled = r.scheduled, delivered = r.delivered,
-         status = r.status, expires_at = r.expires_at, version = r.version
-         FROM {} WHERE claim_line.id = r.id AND claim_line.version = r.version - 1",
-        tx.dialect.rows("$1", &columns)
-    );
-    let rows = batch(lines, |l| {
-        json!({"id": l.id.0, "quantity": l.quantity.get(), "scheduled": l.scheduled.get(),
-               "delivered": l.delivered.get(), "status": l.status.word(),
-               "expires_at": l.expires_at.map(|m| m.0), "version": l.version})
-    });
-    expect_rows(tx.run(&sql, [rows]).await?, lines.len())
+    let sql = |source: &str| {
+        format!(
+            "UPDATE claim_line SET quantity = r.quantity, scheduled = r.scheduled, delivered = r.delivered,
+             status = r.status, expires_at = r.expires_at, version = r.version
+             FROM {source} WHERE claim_line.id = r.id AND claim_line.version = r.was"
+        )
+    };
+    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
 }
 
-async fn write_offers(tx: &mut Tx, offers: &[Pledge]) -> Result<(), StoreError> {
-    if offers.is_empty() {
-        return Ok(());
+async fn write_offers(tx: &mut Tx, offers: impl Iterator<Item = &Moved<Pledge>>) -> Result<(), StoreError> {
+    let mut batch = Batch::new([("id", Kind::Int), ("claimed", Kind::Int), ("version", Kind::Int), ("was", Kind::Int)]);
+    for Moved { before, after, .. } in offers {
+        batch.push([after.id.0.into(), after.claimed.get().into(), after.version.into(), before.version.into()]);
     }
-    let sql = format!(
-        "UPDATE offer SET claimed = r.claimed, version = r.version
-         FROM {} WHERE offer.id = r.id AND offer.version = r.version - 1",
-        tx.dialect.rows("$1", &[("id", Int), ("claimed", Int), ("version", Int)])
-    );
-    let rows = batch(offers, |o| json!({"id": o.id.0, "claimed": o.claimed.get(), "version": o.version}));
-    expect_rows(tx.run(&sql, [rows]).await?, offers.len())
+    let sql = |source: &str| {
+        format!(
+            "UPDATE offer SET claimed = r.claimed, version = r.version
+             FROM {source} WHERE offer.id = r.id AND offer.version = r.was"
+        )
+    };
+    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
 }
 
 /// A guarded write that touches fewer rows than it names has met a row that changed under its

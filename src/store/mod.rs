@@ -6,15 +6,18 @@
 
 mod areas;
 mod audit;
+mod batch;
 mod claims;
 mod deliveries;
 mod dialect;
 mod error;
 mod faults;
 mod feed;
+mod group;
 mod idempotency;
 mod ledger;
 mod needs;
+mod opening;
 mod overlaps;
 mod people;
 mod programs;
@@ -22,10 +25,8 @@ mod rows;
 mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
-pub use audit::{AuditRow, Checkpoint, Sequence, Sequenced};
-pub use claims::{
-    ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, ExpireDue, OpenClaim, ReleaseClaim, RenewClaim,
-};
+pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
 pub use faults::{Fault, FaultStep, Faults};
@@ -34,6 +35,7 @@ pub use idempotency::{Keyed, Scope};
 pub use needs::{
     CloseNeed, ImportNeeds, ImportedNeed, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds,
 };
+pub use opening::{ClaimOutcome, OpenClaim, Opened};
 pub use overlaps::{
     ImportDistributions, ImportRules, ImportedAid, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
     RecomputeOverlaps, ResolveOverlap,
@@ -76,6 +78,7 @@ pub struct Store {
     dialect: Dialect,
     clock: Clock,
     faults: Faults,
+    queue: Arc<group::Queue>,
     follower: Arc<OnceLock<Follower>>,
 }
 
@@ -137,6 +140,7 @@ impl Store {
             dialect,
             clock: options.clock.clone(),
             faults: options.faults.clone(),
+            queue: Arc::default(),
             follower: Arc::default(),
         })
     }
@@ -246,6 +250,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(400)
             .pragma("cache_size", "-16384");
         if read_only { o.pragma("query_only", "ON") } else { o }
     });

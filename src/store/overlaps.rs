@@ -386,11 +386,11 @@ fn entry(overlap: &Overlap, salt: Option<&[u8; 16]>, action: &'static str) -> En
     let finding = &overlap.finding;
     let evidence: Vec<String> =
         finding.evidence.iter().filter_map(|s| source_json(s).as_str().map(str::to_owned)).collect();
-    Entry {
+    Entry::new(
         action,
-        subject: overlap.id.to_string(),
-        version: overlap.version,
-        state: state([
+        overlap.id.to_string(),
+        overlap.version,
+        state([
             ("kind", finding.kind.word().into()),
             ("area", finding.area.to_string().into()),
             ("item", finding.item.map(|i| i.to_string()).into()),
@@ -404,7 +404,7 @@ fn entry(overlap: &Overlap, salt: Option<&[u8; 16]>, action: &'static str) -> En
             ("open", overlap.open.into()),
             ("note", note.into()),
         ]),
-    }
+    )
 }
 
 /// Computes the findings of all areas that have anything delivered, or of those named.
@@ -492,12 +492,12 @@ impl Command for ImportRules {
             let body = rule_json(rule).to_string();
             let sql = "INSERT INTO overlap_rule (body) VALUES ($1) ON CONFLICT (body) DO NOTHING RETURNING id";
             if let Some(row) = tx.one(sql, [body.as_str().into()]).await? {
-                entries.push(Entry {
-                    action: "rules.import",
-                    subject: format!("rule-{}", column::<i64>(&row, "id")?),
-                    version: 1,
-                    state: state([("rule", body.into())]),
-                });
+                entries.push(Entry::new(
+                    "rules.import",
+                    format!("rule-{}", column::<i64>(&row, "id")?),
+                    1,
+                    state([("rule", body.into())]),
+                ));
             }
         }
         let new = entries.len();
@@ -656,11 +656,11 @@ impl ImportDistributions {
 }
 
 fn distribution_entry(row: DistributionRow) -> Entry {
-    Entry {
-        action: "distributions.import",
-        subject: DistributionId(row.id).to_string(),
-        version: row.version,
-        state: state([
+    Entry::new(
+        "distributions.import",
+        DistributionId(row.id).to_string(),
+        row.version,
+        state([
             ("organization", OrganizationId(row.organization_id).to_string().into()),
             ("area", AreaId(row.area_id).to_string().into()),
             ("item", ItemId(row.item_id).to_string().into()),
@@ -668,7 +668,7 @@ fn distribution_entry(row: DistributionRow) -> Entry {
             ("periodStart", row.period_start.into()),
             ("periodEnd", row.period_end.into()),
         ]),
-    }
+    )
 }
 
 /// Which findings a reader asks for.

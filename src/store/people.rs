@@ -187,16 +187,16 @@ impl Command for AddUser {
             [id.into(), user.role.word().into()],
         )
         .await?;
-        let entry = Entry {
-            action: "user.grant",
-            subject: UserId(id).to_string(),
+        let entry = Entry::new(
+            "user.grant",
+            UserId(id).to_string(),
             version,
-            state: state([
+            state([
                 ("role", user.role.word().into()),
                 ("organization", user.organization.map(|o| o.to_string()).into()),
                 ("area", user.area.as_ref().map(AreaCode::to_string).into()),
             ]),
-        };
+        );
         audit::append(tx, now, self.author, vec![entry]).await?;
         Ok(UserId(id))
     }
@@ -234,12 +234,12 @@ impl Command for IssueKey {
         )
         .await?;
         tx.run("UPDATE app_user SET version = $2 WHERE id = $1", [user.into(), version.into()]).await?;
-        let entry = Entry {
-            action: "key.issue",
-            subject: UserId(user).to_string(),
+        let entry = Entry::new(
+            "key.issue",
+            UserId(user).to_string(),
             version,
-            state: state([("prefix", self.prefix.as_str().into()), ("expiresDays", self.expires_days.into())]),
-        };
+            state([("prefix", self.prefix.as_str().into()), ("expiresDays", self.expires_days.into())]),
+        );
         audit::append(tx, now, self.author, vec![entry]).await
     }
 }

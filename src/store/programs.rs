@@ -106,12 +106,12 @@ impl Command for ImportPrograms {
 }
 
 fn entry(subject: String, written: &Written, name_id: &str, name_en: &str) -> Entry {
-    Entry {
-        action: "programs.import",
+    Entry::new(
+        "programs.import",
         subject,
-        version: written.version,
-        state: state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())]),
-    }
+        written.version,
+        state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())]),
+    )
 }
 
 #[derive(FromQueryResult)]

@@ -12,7 +12,6 @@ use sea_orm::{
     TransactionOptions, TransactionTrait, Value,
 };
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A change to the database, run as one transaction. It may be run again after a lost race, so
@@ -22,6 +21,14 @@ pub trait Command: Send + Sync + 'static {
 
     /// `Ok` commits, `Err` takes everything back.
     fn run(&self, tx: &mut Tx) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+
+    /// How [`Store::execute`] has it run: in a transaction and a task of its own.
+    fn submit(self, store: &Store) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        store.execute_alone(self)
+    }
 }
 
 /// How often a transaction that lost a race is run again.
@@ -51,8 +58,17 @@ impl Tx {
     }
 
     pub async fn run<const N: usize>(&mut self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
+        self.run_with(sql, values).await
+    }
+
+    pub(super) async fn run_with(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, StoreError> {
         self.stumble()?;
-        let result = self.inner.execute_raw(self.statement(sql, values)).await;
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let result = self.inner.execute_raw(statement).await;
         Ok(self.judge(result)?.rows_affected())
     }
 
@@ -62,7 +78,8 @@ impl Tx {
         values: [Value; N],
     ) -> Result<Option<QueryResult>, StoreError> {
         self.stumble()?;
-        let result = self.inner.query_one_raw(self.statement(sql, values)).await;
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let result = self.inner.query_one_raw(statement).await;
         self.judge(result)
     }
 
@@ -71,8 +88,17 @@ impl Tx {
         sql: &str,
         values: [Value; N],
     ) -> Result<Vec<T>, StoreError> {
+        self.all_with(sql, values).await
+    }
+
+    pub(super) async fn all_with<T: FromQueryResult>(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<T>, StoreError> {
         self.stumble()?;
-        let result = self.inner.query_all_raw(self.statement(sql, values)).await;
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let result = self.inner.query_all_raw(statement).await;
         let rows = self.judge(result)?;
         let read: Result<Vec<T>, DbErr> = rows.iter().map(|row| T::from_query_result(row, "")).collect();
         self.judge(read)
@@ -117,10 +143,6 @@ impl Tx {
         }
     }
 
-    fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
-        Statement::from_sql_and_values(self.dialect.backend(), sql, values)
-    }
-
     fn judge<T>(&mut self, result: Result<T, DbErr>) -> Result<T, StoreError> {
         result.map_err(|error| {
             self.conflict |= matches!(self.dialect.explain(&error), Trouble::Conflict | Trouble::Taken(_));
@@ -134,29 +156,34 @@ pub(super) fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> R
     row.try_get("", name).map_err(|_| StoreError::corrupt(name))
 }
 
-enum Attempt<A> {
+pub(super) enum Attempt<A> {
     Done(A, Commit),
+    /// COMMIT was sent and its answer never came: it stands for this, or nothing happened.
+    Unknown(A, StoreError),
     Failed(StoreError),
     LostRace(StoreError),
 }
 
 impl Store {
-    /// Runs `command` in a task of its own and answers after COMMIT, when followers inside this
-    /// process have been told. A caller who goes away does not stop it half-way.
+    /// Runs `command` and answers after COMMIT, when followers inside this process have been told.
+    /// A caller who goes away does not stop it half-way.
     ///
     /// After [`StoreError::Unavailable`] the outcome may be unknown: COMMIT may have been sent.
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
+        command.submit(self).await
+    }
+
+    async fn execute_alone<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
         let store = self.clone();
         let task = tokio::spawn(async move {
-            let command = Arc::new(command);
             let mut attempt = 0;
             loop {
-                match store.attempt(command.as_ref()).await {
+                match store.attempt(&command).await {
                     Attempt::Done(answer, commit) => {
                         store.announce(&commit);
                         return Ok(answer);
                     }
-                    Attempt::Failed(error) => return Err(error),
+                    Attempt::Failed(error) | Attempt::Unknown(_, error) => return Err(error),
                     Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
                     Attempt::LostRace(_) => {
                         attempt += 1;
@@ -166,6 +193,36 @@ impl Store {
             }
         });
         task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))
+    }
+
+    /// Runs a command that may be repeated as often as one likes, because its key makes a second time
+    /// find the first: so an unknown outcome is a reason to run it again. `unknown` is told what a
+    /// COMMIT stood for whose answer never came.
+    pub(super) async fn repeat<C: Command>(
+        &self,
+        command: &C,
+        mut unknown: impl FnMut(C::Answer) + Send,
+    ) -> Result<C::Answer, StoreError> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.attempt(command).await {
+                Attempt::Done(answer, commit) => {
+                    self.announce(&commit);
+                    return Ok(answer);
+                }
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Unknown(answer, error) => {
+                    unknown(answer);
+                    error
+                }
+                Attempt::LostRace(error) => error,
+            };
+            if attempt == RETRIES {
+                return Err(error);
+            }
+            attempt += 1;
+            tokio::time::sleep(jitter(attempt)).await;
+        }
     }
 
     /// On SQLite the write lock is taken at once: a transaction that reads before it writes would fail
@@ -179,7 +236,7 @@ impl Store {
         self.writer.begin_with_options(options).await
     }
 
-    async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
+    pub(super) async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
         let lost = |error: &DbErr| self.dialect.explain(error) == Trouble::Conflict;
         let inner = match self.begin_writing().await {
             Ok(inner) => inner,
@@ -210,10 +267,13 @@ impl Store {
                     return if fault == Fault::Lost { Attempt::Failed(error) } else { Attempt::LostRace(error) };
                 }
                 match tx.inner.commit().await {
-                    Ok(()) if fault == Fault::AnswerLost => Attempt::Failed(faults::injected()),
+                    Ok(()) if fault == Fault::AnswerLost => Attempt::Unknown(answer, faults::injected()),
                     Ok(()) => Attempt::Done(answer, commit),
                     Err(e) if lost(&e) => Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
-                    Err(e) => Attempt::Failed(StoreError::Unavailable(format!("COMMIT was sent, no answer came: {e}"))),
+                    Err(e) => {
+                        let error = StoreError::Unavailable(format!("COMMIT was sent, no answer came: {e}"));
+                        Attempt::Unknown(answer, error)
+                    }
                 }
             }
             Err(error) => {

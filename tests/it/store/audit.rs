@@ -8,7 +8,7 @@ use salur::audit::FIRST_SEQUENCE;
 use salur::audit::bundle::{self, BundleWriter, Problem, Report, Totals};
 use salur::audit::signing::{Head, SigningKey};
 use salur::domain::ids::NeedId;
-use salur::store::{ClaimOutcome, ConfirmClaim, IssueKey, ReleaseClaim, ResolveOverlap, Sequence, Store};
+use salur::store::{ClaimOutcome, ConfirmClaim, IssueKey, ReleaseClaim, ResolveOverlap, Sequenced, Store};
 use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
 
@@ -22,7 +22,7 @@ use crate::on_both_databases;
 on_both_databases!(
     the_log_of_a_random_run_verifies_and_says_what_the_tables_say,
     writers_and_sequencers_at_once_leave_a_log_that_verifies,
-    an_entry_waits_for_every_transaction_that_began_before_it,
+    no_transaction_that_is_left_open_holds_entries_back,
     a_later_export_continues_an_earlier_one,
     what_is_changed_behind_the_log_is_found,
     a_head_is_signed_when_the_last_is_a_second_old_or_when_asked,
@@ -56,18 +56,16 @@ impl Bench {
         Bench { directory, key: Arc::new(key) }
     }
 
-    fn sequence(&self, sign_now: bool) -> Sequence {
-        Sequence { key: self.key.clone(), sign_now }
+    async fn sequence(&self, store: &Store, sign_now: bool) -> Sequenced {
+        store.sequence(&self.key, sign_now).await.expect("a round of sequencing runs")
     }
 
-    /// Numbers and signs all there is. On PostgreSQL an open transaction of any database of the server,
-    /// another test's for example, may hold entries back for a moment.
+    /// Numbers and signs all there is.
     async fn seal(&self, world: &World) {
         while count(&world.db, OPEN).await > 0 {
-            world.store.execute(self.sequence(true)).await.expect("a round of sequencing runs");
-            tokio::task::yield_now().await;
+            self.sequence(&world.store, true).await;
         }
-        world.store.execute(self.sequence(true)).await.expect("a round of sequencing runs");
+        self.sequence(&world.store, true).await;
     }
 
     async fn export(&self, store: &Store, name: &str) -> PathBuf {
@@ -138,11 +136,11 @@ async fn writers_and_sequencers_at_once_leave_a_log_that_verifies(db: TestDataba
     let done = Arc::new(AtomicBool::new(false));
     let mut sequencers = JoinSet::new();
     for store in &stores {
-        let (store, done, sequence) = (store.clone(), done.clone(), bench.sequence(true));
+        let (store, done, key) = (store.clone(), done.clone(), bench.key.clone());
         sequencers.spawn(async move {
             let mut numbered = 0;
             while !done.load(Ordering::SeqCst) {
-                numbered += store.execute(sequence.clone()).await.expect("a round of sequencing runs").entries;
+                numbered += store.sequence(&key, true).await.expect("a round of sequencing runs").entries;
                 tokio::task::yield_now().await;
             }
             numbered
@@ -187,25 +185,20 @@ async fn writers_and_sequencers_at_once_leave_a_log_that_verifies(db: TestDataba
     check_books(&world).await;
 }
 
-/// SQLite has no transaction that begins before another and is still open: there nothing waits.
-async fn an_entry_waits_for_every_transaction_that_began_before_it(db: TestDatabase) {
+async fn no_transaction_that_is_left_open_holds_entries_back(db: TestDatabase) {
     let world = World::new(db).await;
     let bench = Bench::new(&world.db);
     let need = world.needs(&[100]).await[0];
     bench.seal(&world).await;
     let own = connect(&world.db).await;
-    let waits = world.db.kind() == Kind::Postgres;
-    if waits {
-        own.execute_unprepared("BEGIN").await.expect("a transaction begins");
+    own.execute_unprepared("BEGIN").await.expect("a transaction begins");
+    if world.db.kind() == Kind::Postgres {
         own.execute_unprepared("SELECT pg_current_xact_id()").await.expect("it takes its number");
     }
     world.holds(world.donors[0], &[(need, 1)]).await;
-    let done = world.store.execute(bench.sequence(true)).await.expect("a round of sequencing runs");
-    assert_eq!(done.entries, if waits { 0 } else { 3 });
-    assert_eq!(count(&world.db, OPEN).await, if waits { 3 } else { 0 }, "a claim, its line and its need");
-    if waits {
-        own.execute_unprepared("ROLLBACK").await.expect("it ends");
-    }
+    let done = bench.sequence(&world.store, true).await;
+    assert_eq!(done.entries, 3, "a claim, its line and its need");
+    own.execute_unprepared("ROLLBACK").await.expect("it ends");
     bench.is_sound(&world, "export").await;
 }
 
@@ -232,20 +225,20 @@ async fn what_is_changed_behind_the_log_is_found(db: TestDatabase) {
     let claim = world.promises(world.donors[0], &[(need, 10)]).await;
     bench.is_sound(&world, "sound").await;
     let own = connect(&world.db).await;
-    let line = world.line(claim, need).await.id;
     for (i, (forth, back)) in [
         ("UPDATE need SET required = required + 1".to_owned(), "UPDATE need SET required = required - 1".to_owned()),
         (
-            format!("UPDATE audit_entry SET leaf = replace(leaf, '\"quantity\":10', '\"quantity\":11') WHERE subject = '{line}'"),
-            format!("UPDATE audit_entry SET leaf = replace(leaf, '\"quantity\":11', '\"quantity\":10') WHERE subject = '{line}'"),
+            format!("UPDATE audit_pack SET leaves = replace(leaves, '\"quantity\":10', '\"quantity\":11') WHERE topic = '{claim}'"),
+            format!("UPDATE audit_pack SET leaves = replace(leaves, '\"quantity\":11', '\"quantity\":10') WHERE topic = '{claim}'"),
         ),
         (
-            "UPDATE audit_entry SET sequence = -sequence WHERE sequence = (SELECT max(sequence) FROM audit_entry)".to_owned(),
-            "UPDATE audit_entry SET sequence = -sequence WHERE sequence < 0".to_owned(),
+            "UPDATE audit_pack SET first_sequence = -first_sequence
+             WHERE first_sequence = (SELECT max(first_sequence) FROM audit_pack)".to_owned(),
+            "UPDATE audit_pack SET first_sequence = -first_sequence WHERE first_sequence < 0".to_owned(),
         ),
         (
-            "UPDATE audit_entry SET sequence = -sequence WHERE sequence IN (2, 3)".to_owned(),
-            "UPDATE audit_entry SET sequence = -sequence WHERE sequence < 0".to_owned(),
+            "UPDATE audit_pack SET first_sequence = -first_sequence WHERE first_sequence IN (2, 3)".to_owned(),
+            "UPDATE audit_pack SET first_sequence = -first_sequence WHERE first_sequence < 0".to_owned(),
         ),
     ]
     .into_iter()
@@ -264,11 +257,11 @@ async fn a_head_is_signed_when_the_last_is_a_second_old_or_when_asked(db: TestDa
     let bench = Bench::new(&world.db);
     let need = world.needs(&[100]).await[0];
     let heads = async || world.store.audit_heads().await.expect("heads are read").len();
-    world.store.execute(bench.sequence(false)).await.expect("a round of sequencing runs");
+    bench.sequence(&world.store, false).await;
     assert_eq!(heads().await, 1, "the first head waits for nothing");
     bench.seal(&world).await;
     let sealed = heads().await;
-    world.store.execute(bench.sequence(true)).await.expect("a round of sequencing runs");
+    bench.sequence(&world.store, true).await;
     assert_eq!(heads().await, sealed, "one size has one head");
     world.holds(world.donors[0], &[(need, 1)]).await;
     bench.seal(&world).await;
@@ -277,7 +270,7 @@ async fn a_head_is_signed_when_the_last_is_a_second_old_or_when_asked(db: TestDa
     world.holds(world.donors[0], &[(need, 1)]).await;
     while count(&world.db, OPEN).await > 0 {
         world.wait(2);
-        world.store.execute(bench.sequence(false)).await.expect("a round of sequencing runs");
+        bench.sequence(&world.store, false).await;
     }
     assert!(heads().await > asked, "the last one is older than a second");
     bench.is_sound(&world, "export").await;

@@ -152,9 +152,9 @@ const BREAKS: &[(&str, &str)] = &[
     ("fk_overlap_resolver", "UPDATE overlap SET resolved_by = 999999"),
     // journal
     ("pk_change_log", "INSERT INTO change_log SELECT * FROM change_log"),
-    ("pk_audit_entry", "INSERT INTO audit_entry SELECT * FROM audit_entry"),
-    ("uq_audit_entry_sequence", "UPDATE audit_entry SET sequence = 1"),
-    ("uq_audit_entry_version", "UPDATE audit_entry SET subject = 'same', version = 1"),
+    ("pk_audit_pack", "INSERT INTO audit_pack SELECT * FROM audit_pack"),
+    ("uq_audit_pack_sequence", "UPDATE audit_pack SET first_sequence = 1"),
+    ("ck_audit_pack_entries", "UPDATE audit_pack SET entries = 0"),
     ("pk_audit_tree", "INSERT INTO audit_tree SELECT * FROM audit_tree"),
     ("ck_audit_tree_one", "UPDATE audit_tree SET id = 2"),
     ("pk_audit_head", "INSERT INTO audit_head SELECT * FROM audit_head"),

@@ -1,0 +1,176 @@
+//! Group commit: claims that wait are decided together, and each is answered after COMMIT.
+//!
+//! There is at most one leader. It takes what waits, runs it as one transaction, answers, and takes
+//! what has come meanwhile. Nobody waits for company: a claim that finds no leader is led at once, and
+//! while its transaction runs the next group gathers by itself.
+//!
+//! A group never makes a claim worse off. Where its transaction fails, each member is tried alone,
+//! with retries of its own. Needs that somebody else has locked (another server, a delivery) are not
+//! waited for: the claims that ask for them go on as a group apart, and the others are answered.
+
+use super::ledger::Wait;
+use super::opening::{ClaimGroup, OpenClaim, Opened, Verdict};
+use super::write::Attempt;
+use super::{Store, StoreError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Claims and lines of one group at most: bounds how long a transaction holds its locks.
+const MOST_CLAIMS: usize = 64;
+const MOST_LINES: usize = 4_000;
+
+/// Groups apart, which wait for locks, at most: they must not take all connections.
+const MOST_APART: usize = 4;
+
+type Answer = Result<Opened, StoreError>;
+
+/// A claim and who waits for its answer.
+struct Waiting {
+    claim: Arc<OpenClaim>,
+    answer: oneshot::Sender<Answer>,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    apart: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    led: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { state: Mutex::default(), apart: Arc::new(Semaphore::new(MOST_APART)) }
+    }
+}
+
+impl Queue {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True where the caller must see to it that somebody leads.
+    fn push(&self, waiting: Waiting) -> bool {
+        let mut state = self.state();
+        state.waiting.push_back(waiting);
+        !std::mem::replace(&mut state.led, true)
+    }
+
+    fn len(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// The next group; with nobody waiting the leader steps down.
+    fn take(&self) -> Vec<Waiting> {
+        let mut state = self.state();
+        let mut lines = 0;
+        let mut group = Vec::new();
+        while group.len() < MOST_CLAIMS
+            && let Some(next) = state.waiting.front()
+        {
+            lines += next.claim.lines.len();
+            if lines > MOST_LINES && !group.is_empty() {
+                break;
+            }
+            group.extend(state.waiting.pop_front());
+        }
+        state.led = !group.is_empty();
+        group
+    }
+}
+
+impl Store {
+    /// Decides a claim, together with those that wait for the same. Answers after COMMIT, when followers
+    /// inside this process have been told. A caller who goes away does not stop it.
+    ///
+    /// After [`StoreError::Unavailable`] the outcome may be unknown; the same key makes it known.
+    pub async fn open_claim(&self, claim: OpenClaim) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        if self.queue.push(Waiting { claim: Arc::new(claim), answer }) {
+            tokio::spawn(self.clone().lead());
+        }
+        answered.await.unwrap_or_else(|_| Err(StoreError::Fault("a claim's group stopped".into())))
+    }
+
+    async fn lead(self) {
+        loop {
+            self.let_others_come().await;
+            let group = self.queue.take();
+            if group.is_empty() {
+                return;
+            }
+            let store = self.clone();
+            // In a task of its own, so that a fault in one group leaves the leader standing.
+            let put_off = tokio::spawn(async move { store.run_group(group, Wait::ForNone).await }).await;
+            let put_off = put_off.unwrap_or_default();
+            if !put_off.is_empty()
+                && let Ok(permit) = self.queue.apart.clone().acquire_owned().await
+            {
+                let store = self.clone();
+                tokio::spawn(async move {
+                    store.run_group(put_off, Wait::ForAll).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    /// Lets requests that are ready to run be heard, as long as that brings new claims. It waits for
+    /// nothing that is not there yet.
+    async fn let_others_come(&self) {
+        let mut seen = 0;
+        while self.queue.len() > seen {
+            seen = self.queue.len();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Runs a group to its answers. What it gives back waits for locks of others.
+    async fn run_group(&self, group: Vec<Waiting>, wait: Wait) -> Vec<Waiting> {
+        let command = ClaimGroup { claims: group.iter().map(|w| w.claim.clone()).collect(), wait };
+        let (sent, error) = match self.attempt(&command).await {
+            Attempt::Done(verdicts, commit) => {
+                self.announce(&commit);
+                let mut put_off = Vec::new();
+                for (waiting, verdict) in group.into_iter().zip(verdicts) {
+                    match verdict {
+                        Verdict::Answered(answer) => drop(waiting.answer.send(answer)),
+                        Verdict::PutOff => put_off.push(waiting),
+                    }
+                }
+                return put_off;
+            }
+            Attempt::Unknown(verdicts, error) => (Some(verdicts), error),
+            Attempt::Failed(error) | Attempt::LostRace(error) => (None, error),
+        };
+        tracing::debug!(%error, claims = group.len(), "a group failed; its claims are tried one by one");
+        let mut sent = sent.unwrap_or_default().into_iter();
+        for Waiting { claim, answer } in group {
+            let before = sent.next();
+            let store = self.clone();
+            tokio::spawn(async move {
+                let found = store.open_alone(claim, before).await;
+                let _ = answer.send(found);
+            });
+        }
+        Vec::new()
+    }
+
+    /// `sent`: what a COMMIT stood for whose answer never came. If it has arrived after all, the key
+    /// is found, and what was meant is what it says.
+    async fn open_alone(&self, claim: Arc<OpenClaim>, mut sent: Option<Verdict>) -> Answer {
+        let command = ClaimGroup { claims: vec![claim], wait: Wait::ForAll };
+        let found = self.repeat(&command, |verdicts| sent = verdicts.into_iter().next()).await?.pop();
+        match (found, sent) {
+            (Some(Verdict::Answered(Ok(found))), Some(Verdict::Answered(Ok(meant)))) if found.is_replay_of(&meant) => {
+                Ok(meant)
+            }
+            (Some(Verdict::Answered(answer)), _) => answer,
+            _ => Err(StoreError::Fault("a claim was left undecided".into())),
+        }
+    }
+}

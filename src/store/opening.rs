@@ -1,0 +1,601 @@
+//! Making claims: any number of them decided one after another in one transaction, each as if it
+//! were alone.
+//!
+//! One [`Book`] is opened over all needs that the group asks for. Every claim is then a chapter of
+//! it: decided in memory by what the ones before have left, refused or granted without a word to the
+//! database. What the group comes to is written in one statement a table. A claim that comes alone
+//! is a group of one.
+
+use super::batch::{Batch, Kind};
+use super::claims::{NewClaim, check_hold};
+use super::dialect::Dialect;
+use super::error::StoreError;
+use super::idempotency::{self, KeyId, Keyed, Known};
+use super::ledger::{Book, Lines, Wait};
+use super::rows::{IdRow, ids, quantity};
+use super::write::{Command, Tx, column};
+use super::{Author, Store, audit};
+use crate::domain::calendar::Moment;
+use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
+use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};
+use crate::domain::need::NeedStatus;
+use crate::domain::quantity::Quantity;
+use crate::domain::refusal::{LineRefusal, RefusalReason};
+use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim};
+use sea_orm::FromQueryResult;
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Sets quantities of needs aside for an organisation, all in one transaction.
+#[derive(Debug, Clone)]
+pub struct OpenClaim {
+    pub author: Author,
+    pub keyed: Keyed,
+    pub organization: OrganizationId,
+    /// Who carries it out; `None`: the organisation itself.
+    pub executor: Option<OrganizationId>,
+    pub offer: Option<OfferId>,
+    /// Ascending by need, each need once, no quantity zero.
+    pub lines: Vec<(NeedId, Quantity)>,
+    pub on_conflict: OnConflict,
+    pub hold_seconds: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    Accepted {
+        claim: ClaimId,
+        /// Lines that were cut or dropped under [`OnConflict::TakeFree`].
+        shortfalls: Vec<LineRefusal>,
+        replayed: bool,
+    },
+    Refused {
+        refusals: Vec<LineRefusal>,
+        replayed: bool,
+    },
+}
+
+impl ClaimOutcome {
+    /// The same, as every later call with its key is answered.
+    fn again(self) -> Self {
+        match self {
+            ClaimOutcome::Accepted { claim, shortfalls, .. } => {
+                ClaimOutcome::Accepted { claim, shortfalls, replayed: true }
+            }
+            ClaimOutcome::Refused { refusals, .. } => ClaimOutcome::Refused { refusals, replayed: true },
+        }
+    }
+}
+
+/// What a call to claim came to.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub outcome: ClaimOutcome,
+    /// The claim, where this very call made it.
+    pub made: Option<Claim>,
+}
+
+impl Opened {
+    /// True where `self` is what the key of `first` answers later on.
+    pub(super) fn is_replay_of(&self, first: &Opened) -> bool {
+        self.outcome == first.outcome.clone().again()
+    }
+}
+
+impl Command for OpenClaim {
+    type Answer = ClaimOutcome;
+
+    async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
+        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll };
+        match group.run(tx).await?.pop() {
+            Some(Verdict::Answered(answer)) => answer.map(|opened| opened.outcome),
+            _ => Err(StoreError::Fault("a claim was left undecided".into())),
+        }
+    }
+
+    /// Together with the claims that wait.
+    async fn submit(self, store: &Store) -> Result<ClaimOutcome, StoreError> {
+        store.open_claim(self).await.map(|opened| opened.outcome)
+    }
+}
+
+/// Claims that are decided in one transaction, in this order.
+pub(super) struct ClaimGroup {
+    pub claims: Vec<Arc<OpenClaim>>,
+    pub wait: Wait,
+}
+
+/// What one claim of a group has come to. An answer stands once the group is committed.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    Answered(Result<Opened, StoreError>),
+    /// Somebody else holds needs of it: to be tried again with [`Wait::ForAll`].
+    PutOff,
+}
+
+impl Command for ClaimGroup {
+    type Answer = Vec<Verdict>;
+
+    async fn run(&self, tx: &mut Tx) -> Result<Vec<Verdict>, StoreError> {
+        let needs: BTreeSet<NeedId> = self.claims.iter().flat_map(|c| &c.lines).map(|(need, _)| *need).collect();
+        let offers: BTreeSet<OfferId> = self.claims.iter().filter_map(|c| c.offer).collect();
+        let offers: Vec<OfferId> = offers.into_iter().collect();
+        let book = Book::open_waiting(tx, None, "claim.open", &needs, Lines::None, &offers, self.wait).await?;
+        let ground = Ground::read(tx, &self.claims, &book).await?;
+        let mut sitting = Sitting::new(book, ground);
+        // On SQLite a writer has the whole database: nothing is held by others.
+        let may_be_held = self.wait == Wait::ForNone && tx.dialect == Dialect::Postgres;
+        let mut findings = Vec::with_capacity(self.claims.len());
+        for (place, claim) in self.claims.iter().enumerate() {
+            let held = may_be_held && claim.lines.iter().any(|(need, _)| sitting.book.need(*need).is_none());
+            findings.push(if held { Finding::PutOff } else { sitting.hear(place, claim)? });
+        }
+        sitting.write(tx, &self.claims, findings).await
+    }
+}
+
+/// What a claim is to be answered, before it is known when refused quantities become free.
+enum Finding {
+    Decided(Opened),
+    /// The same key as that of an earlier claim of this group.
+    Twin(usize),
+    Failed(StoreError),
+    PutOff,
+}
+
+/// What deciding takes besides the book.
+struct Ground {
+    known: HashMap<KeyId, Known>,
+    holds: HashMap<ProgramId, (i64, i64)>,
+    partners: HashSet<OrganizationId>,
+    claim_ids: std::vec::IntoIter<i64>,
+    line_ids: std::vec::IntoIter<i64>,
+}
+
+#[derive(FromQueryResult)]
+struct HoldRow {
+    id: i64,
+    hold_seconds: i64,
+    max_hold_seconds: i64,
+}
+
+#[derive(FromQueryResult)]
+struct FreesAt {
+    need_id: i64,
+    at: i64,
+}
+
+impl Ground {
+    /// Reads with the locks held: a twin of one of these claims on another connection has either
+    /// committed, and its key is seen, or waits for our locks.
+    async fn read(tx: &mut Tx, claims: &[Arc<OpenClaim>], book: &Book) -> Result<Ground, StoreError> {
+        let known = idempotency::known(tx, claims.iter().map(|c| &c.keyed)).await?;
+        let asked = claims.iter().flat_map(|c| &c.lines).filter_map(|(need, _)| book.need(*need));
+        let programs: BTreeSet<i64> = asked.map(|n| n.program.0).collect();
+        let sql =
+            format!("SELECT id, hold_seconds, max_hold_seconds FROM program WHERE id {}", tx.dialect.numbers("$1"));
+        let rows: Vec<HoldRow> = tx.all(&sql, [ids(programs)]).await?;
+        let holds = rows.into_iter().map(|r| (ProgramId(r.id), (r.hold_seconds, r.max_hold_seconds))).collect();
+        let others: BTreeSet<i64> =
+            claims.iter().filter_map(|c| c.executor.filter(|e| *e != c.organization)).map(|e| e.0).collect();
+        let mut partners = HashSet::new();
+        if !others.is_empty() {
+            let sql = format!(
+                "SELECT id FROM organization WHERE aggregator = 1 AND status = 'VERIFIED' AND id {}",
+                tx.dialect.numbers("$1")
+            );
+            let found: Vec<IdRow> = tx.all(&sql, [ids(others)]).await?;
+            partners.extend(found.into_iter().map(|r| OrganizationId(r.id)));
+        }
+        let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
+        let (claim_ids, line_ids) = draw_ids(tx, claims.len() as i64, lines as i64).await?;
+        Ok(Ground { known, holds, partners, claim_ids: claim_ids.into_iter(), line_ids: line_ids.into_iter() })
+    }
+
+    /// The hold of a claim, by the strictest of the programs it touches.
+    fn hold(&self, asked: Option<i64>, programs: impl Iterator<Item = ProgramId>) -> Result<i64, StoreError> {
+        let rules = programs.map(|p| self.holds.get(&p).copied().ok_or_else(|| StoreError::corrupt("program")));
+        let (mut usual, mut longest) = (i64::MAX, i64::MAX);
+        for rule in rules {
+            let (u, l) = rule?;
+            usual = usual.min(u);
+            longest = longest.min(l);
+        }
+        check_hold(asked, usual, longest)
+    }
+}
+
+/// Ids for so many claims and lines, ascending. Those that are not used are lost.
+async fn draw_ids(tx: &mut Tx, claims: i64, lines: i64) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    let corrupt = || StoreError::corrupt("sequence");
+    match tx.dialect {
+        Dialect::Postgres => {
+            let sql = "SELECT (SELECT string_agg(nextval('claim_id_seq')::text, ',') FROM generate_series(1, $1))
+                AS claims, (SELECT string_agg(nextval('claim_line_id_seq')::text, ',') FROM generate_series(1, $2))
+                AS lines";
+            let row = tx.one(sql, [claims.into(), lines.into()]).await?.ok_or_else(corrupt)?;
+            let read = |name: &str| -> Result<Vec<i64>, StoreError> {
+                let list: String = column(&row, name)?;
+                let mut drawn: Vec<i64> =
+                    list.split(',').map(|n| n.parse().map_err(|_| corrupt())).collect::<Result<_, _>>()?;
+                drawn.sort_unstable();
+                Ok(drawn)
+            };
+            Ok((read("claims")?, read("lines")?))
+        }
+        // The only writer counts by itself; its inserts move the tables' own count along.
+        Dialect::Sqlite => {
+            let sql = "SELECT (SELECT COALESCE(max(seq), 0) FROM sqlite_sequence WHERE name = 'claim') AS claims,
+                (SELECT COALESCE(max(seq), 0) FROM sqlite_sequence WHERE name = 'claim_line') AS lines";
+            let row = tx.one(sql, []).await?.ok_or_else(corrupt)?;
+            let after = |name: &str, count: i64| -> Result<Vec<i64>, StoreError> {
+                let last: i64 = column(&row, name)?;
+                Ok((last + 1..=last + count).collect())
+            };
+            Ok((after("claims", claims)?, after("lines", lines)?))
+        }
+    }
+}
+
+/// What a claim needs to know of the offer it draws on.
+#[derive(Clone, Copy)]
+struct OfferTerms {
+    item: ItemId,
+    remaining: Quantity,
+    /// Available today.
+    open: bool,
+}
+
+/// One transaction's claims, heard one after another.
+struct Sitting {
+    book: Book,
+    ground: Ground,
+    /// Keys of claims decided before, with their fingerprints and places in the group.
+    heard: HashMap<KeyId, ([u8; 32], usize)>,
+    claims: Vec<(ClaimId, NewClaim)>,
+    lines: Vec<ClaimLine>,
+    /// When the first hold ends that this sitting has put on a need.
+    held_until: HashMap<NeedId, Moment>,
+}
+
+impl Sitting {
+    fn new(book: Book, ground: Ground) -> Self {
+        Sitting {
+            book,
+            ground,
+            heard: HashMap::new(),
+            claims: Vec::new(),
+            lines: Vec::new(),
+            held_until: HashMap::new(),
+        }
+    }
+
+    /// `Err` only where the whole group must fail.
+    fn hear(&mut self, place: usize, claim: &OpenClaim) -> Result<Finding, StoreError> {
+        let key = claim.keyed.id();
+        if let Some((fingerprint, twin)) = self.heard.get(&key) {
+            let same = *fingerprint == claim.keyed.fingerprint;
+            return Ok(if same { Finding::Twin(*twin) } else { Finding::Failed(StoreError::KeyReused) });
+        }
+        if let Some(known) = self.ground.known.get(&key) {
+            return Ok(match known.outcome_for(&claim.keyed).and_then(|outcome| recall(&outcome)) {
+                Ok(outcome) => Finding::Decided(Opened { outcome, made: None }),
+                Err(error) => Finding::Failed(error),
+            });
+        }
+        match self.terms(claim) {
+            Err(error) => Ok(Finding::Failed(error)),
+            Ok(terms) => {
+                let decided = self.decide(claim, terms)?;
+                if matches!(decided, Finding::Decided(_)) {
+                    self.heard.insert(key, (claim.keyed.fingerprint, place));
+                }
+                Ok(decided)
+            }
+        }
+    }
+
+    /// Checks who carries the claim out and which offer it draws on.
+    fn terms(&self, claim: &OpenClaim) -> Result<Option<OfferTerms>, StoreError> {
+        let other = claim.executor.filter(|e| *e != claim.organization);
+        if other.is_some_and(|e| !self.ground.partners.contains(&e)) {
+            return Err(StoreError::bad(
+                "executorId",
+                "is not an official distribution partner; name an aggregator or leave it out",
+            ));
+        }
+        let Some(id) = claim.offer else { return Ok(None) };
+        let pledge = self.book.offer(id).filter(|o| o.organization == claim.organization);
+        let pledge = pledge.ok_or(StoreError::NotFound("offer"))?;
+        let today = self.book.now().day();
+        let (from, until) = pledge.available;
+        let open = from.is_none_or(|d| d <= today) && until.is_none_or(|d| today <= d);
+        let remaining = pledge.quantity.saturating_sub(pledge.claimed);
+        Ok(Some(OfferTerms { item: pledge.item, remaining, open }))
+    }
+
+    fn decide(&mut self, claim: &OpenClaim, offer: Option<OfferTerms>) -> Result<Finding, StoreError> {
+        let asked: Vec<AskedLine> = claim
+            .lines
+            .iter()
+            .map(|(need, requested)| {
+                let need = self.book.need(*need);
+                AskedLine {
+                    requested: *requested,
+                    need: need.map(|n| AskedNeed { counters: n.counters, status: n.status }),
+                    barred: offer.is_some_and(|o| !o.open || need.is_some_and(|n| n.item != o.item)),
+                }
+            })
+            .collect();
+        match decide_claim(&asked, offer.map(|o| o.remaining), claim.on_conflict) {
+            ClaimDecision::Refused(reasons) => {
+                let refusals = self.refusals(claim, &reasons);
+                Ok(Finding::Decided(Opened {
+                    outcome: ClaimOutcome::Refused { refusals, replayed: false },
+                    made: None,
+                }))
+            }
+            ClaimDecision::Granted(grants) => {
+                let short: Vec<(usize, RefusalReason)> = (0..grants.len())
+                    .filter(|i| grants[*i] < asked[*i].requested)
+                    .map(|i| (i, shortfall(&asked[i], grants[i])))
+                    .collect();
+                // Named as they stood before this claim took its share.
+                let shortfalls = self.refusals(claim, &short);
+                let granted: Vec<(NeedId, Quantity)> = claim
+                    .lines
+                    .iter()
+                    .zip(&grants)
+                    .filter(|(_, grant)| !grant.is_zero())
+                    .map(|((need, _), grant)| (*need, *grant))
+                    .collect();
+                let programs = granted.iter().filter_map(|(need, _)| self.book.need(*need)).map(|n| n.program);
+                let hold = match self.ground.hold(claim.hold_seconds, programs) {
+                    Ok(hold) => hold,
+                    Err(error) => return Ok(Finding::Failed(error)),
+                };
+                let made = self.grant(claim, &granted, hold)?;
+                let outcome = ClaimOutcome::Accepted { claim: made.id, shortfalls, replayed: false };
+                Ok(Finding::Decided(Opened { outcome, made: Some(made) }))
+            }
+        }
+    }
+
+    fn grant(&mut self, claim: &OpenClaim, granted: &[(NeedId, Quantity)], hold: i64) -> Result<Claim, StoreError> {
+        let now = self.book.now();
+        let until = now.plus_seconds(hold);
+        let drawn = |ids: &mut std::vec::IntoIter<i64>| ids.next().ok_or_else(|| StoreError::corrupt("sequence"));
+        let id = ClaimId(drawn(&mut self.ground.claim_ids)?);
+        let own = NewClaim {
+            author: claim.author,
+            organization: claim.organization,
+            executor: claim.executor.unwrap_or(claim.organization),
+            offer: claim.offer,
+            opening: false,
+        };
+        self.book.note(audit::claim_entry(id, &own, 0, 1, "claim.open"));
+        let mut lines = Vec::with_capacity(granted.len());
+        for (need, quantity) in granted {
+            let line = ClaimLine {
+                id: ClaimLineId(drawn(&mut self.ground.line_ids)?),
+                claim: id,
+                need: *need,
+                quantity: *quantity,
+                scheduled: Quantity::ZERO,
+                delivered: Quantity::ZERO,
+                status: ClaimStatus::Held,
+                expires_at: Some(until),
+                version: 1,
+            };
+            self.book.add_line(line, claim.offer)?;
+            let first = self.held_until.entry(*need).or_insert(until);
+            *first = until.min(*first);
+            lines.push(line);
+        }
+        self.book.end_chapter(claim.author, "claim.open");
+        self.claims.push((id, own));
+        self.lines.extend_from_slice(&lines);
+        Ok(Claim {
+            id,
+            organization: own.organization,
+            executor: own.executor,
+            offer: own.offer,
+            opening: false,
+            created_at: now,
+            renewals: 0,
+            own_version: 1,
+            lines,
+        })
+    }
+
+    /// The refused lines, with what is free of them at this point and the holds of this sitting.
+    fn refusals(&self, claim: &OpenClaim, reasons: &[(usize, RefusalReason)]) -> Vec<LineRefusal> {
+        let refusal = |(i, reason): &(usize, RefusalReason)| {
+            let (need, requested) = claim.lines[*i];
+            LineRefusal {
+                need,
+                requested,
+                // Of a need that is not open nothing can be had, and how much it asks for is not told.
+                free: self
+                    .book
+                    .need(need)
+                    .filter(|n| n.status == NeedStatus::Verified)
+                    .map_or(Quantity::ZERO, |n| n.counters.free()),
+                reason: *reason,
+                frees_at: self.held_until.get(&need).copied(),
+            }
+        };
+        reasons.iter().map(refusal).collect()
+    }
+
+    async fn write(
+        self,
+        tx: &mut Tx,
+        asked: &[Arc<OpenClaim>],
+        mut findings: Vec<Finding>,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        name_ends_of_holds(tx, self.book.now(), &mut findings).await?;
+        let now = self.book.now();
+        insert_claims(tx, &self.claims, now).await?;
+        insert_lines(tx, &self.lines).await?;
+        self.book.close(tx).await?;
+        let mut settled: Vec<(&Keyed, Json)> = Vec::new();
+        for (claim, finding) in asked.iter().zip(&findings) {
+            if let Finding::Decided(opened) = finding
+                && self.heard.contains_key(&claim.keyed.id())
+            {
+                settled.push((&claim.keyed, remember(&opened.outcome)));
+            }
+        }
+        idempotency::enter_settled(tx, settled, now).await?;
+        let outcomes: Vec<Option<ClaimOutcome>> = findings
+            .iter()
+            .map(|finding| if let Finding::Decided(o) = finding { Some(o.outcome.clone()) } else { None })
+            .collect();
+        let verdict = |finding: Finding| match finding {
+            Finding::Decided(opened) => Verdict::Answered(Ok(opened)),
+            Finding::Failed(error) => Verdict::Answered(Err(error)),
+            Finding::PutOff => Verdict::PutOff,
+            Finding::Twin(first) => Verdict::Answered(match outcomes.get(first).cloned().flatten() {
+                Some(outcome) => Ok(Opened { outcome: outcome.again(), made: None }),
+                None => Err(StoreError::Fault("a claim's twin has no outcome".into())),
+            }),
+        };
+        Ok(findings.into_iter().map(verdict).collect())
+    }
+}
+
+fn shortfall(asked: &AskedLine, grant: Quantity) -> RefusalReason {
+    match asked.need {
+        None => RefusalReason::NotFound,
+        Some(need) if need.status != NeedStatus::Verified => RefusalReason::NotOpen,
+        Some(_) if asked.barred => RefusalReason::Rule,
+        Some(need) if need.counters.free() > grant => RefusalReason::Rule,
+        Some(_) => RefusalReason::NotEnoughFree,
+    }
+}
+
+/// Adds to fresh refusals when the first of the holds ends that stood before this transaction.
+async fn name_ends_of_holds(tx: &mut Tx, now: Moment, findings: &mut [Finding]) -> Result<(), StoreError> {
+    let mut refusals: Vec<&mut LineRefusal> = Vec::new();
+    for finding in findings {
+        match finding {
+            Finding::Decided(Opened { outcome: ClaimOutcome::Refused { refusals: r, replayed: false }, .. })
+            | Finding::Decided(Opened {
+                outcome: ClaimOutcome::Accepted { shortfalls: r, replayed: false, .. }, ..
+            }) => refusals.extend(r.iter_mut()),
+            _ => {}
+        }
+    }
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let needs: BTreeSet<i64> = refusals.iter().map(|r| r.need.0).collect();
+    let sql = format!(
+        "SELECT need_id, min(expires_at) AS at FROM claim_line
+         WHERE status = 'HELD' AND expires_at > $2 AND need_id {} GROUP BY need_id",
+        tx.dialect.numbers("$1")
+    );
+    let found: Vec<FreesAt> = tx.all(&sql, [ids(needs), now.0.into()]).await?;
+    let frees: HashMap<i64, Moment> = found.into_iter().map(|f| (f.need_id, Moment(f.at))).collect();
+    for refusal in refusals {
+        let before = frees.get(&refusal.need.0).copied();
+        refusal.frees_at = [before, refusal.frees_at].into_iter().flatten().min();
+    }
+    Ok(())
+}
+
+async fn insert_claims(tx: &mut Tx, claims: &[(ClaimId, NewClaim)], now: Moment) -> Result<(), StoreError> {
+    let mut batch = Batch::new([
+        ("id", Kind::Int),
+        ("organization_id", Kind::Int),
+        ("executor_id", Kind::Int),
+        ("offer_id", Kind::Int),
+        ("created_at", Kind::Int),
+        ("created_by", Kind::Int),
+    ]);
+    for (id, claim) in claims {
+        batch.push([
+            id.0.into(),
+            claim.organization.0.into(),
+            claim.executor.0.into(),
+            claim.offer.map(|o| o.0).into(),
+            now.0.into(),
+            claim.author.map(|u| u.0).into(),
+        ]);
+    }
+    let sql = |source: &str| {
+        format!(
+            "INSERT INTO claim (id, organization_id, executor_id, offer_id, opening, created_at, created_by, renewals,
+             version) SELECT id, organization_id, executor_id, offer_id, 0, created_at, created_by, 0, 1 FROM {source}"
+        )
+    };
+    tx.run_batch(&batch, sql).await.map(|_| ())
+}
+
+async fn insert_lines(tx: &mut Tx, lines: &[ClaimLine]) -> Result<(), StoreError> {
+    let mut batch = Batch::new([
+        ("id", Kind::Int),
+        ("claim_id", Kind::Int),
+        ("need_id", Kind::Int),
+        ("quantity", Kind::Int),
+        ("expires_at", Kind::Int),
+    ]);
+    for line in lines {
+        batch.push([
+            line.id.0.into(),
+            line.claim.0.into(),
+            line.need.0.into(),
+            line.quantity.get().into(),
+            line.expires_at.map(|m| m.0).into(),
+        ]);
+    }
+    let sql = |source: &str| {
+        format!(
+            "INSERT INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version)
+             SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1 FROM {source}"
+        )
+    };
+    tx.run_batch(&batch, sql).await.map(|_| ())
+}
+
+fn remember(outcome: &ClaimOutcome) -> Json {
+    let list = |refusals: &[LineRefusal]| -> Json {
+        refusals
+            .iter()
+            .map(|r| {
+                json!({"need": r.need.0, "requested": r.requested.get(), "free": r.free.get(),
+                       "reason": r.reason.word(), "freesAt": r.frees_at.map(|m| m.0)})
+            })
+            .collect()
+    };
+    match outcome {
+        ClaimOutcome::Accepted { claim, shortfalls, .. } => json!({"claim": claim.0, "shortfalls": list(shortfalls)}),
+        ClaimOutcome::Refused { refusals, .. } => json!({"refusals": list(refusals)}),
+    }
+}
+
+fn recall(outcome: &Json) -> Result<ClaimOutcome, StoreError> {
+    let list = |name: &str| -> Result<Vec<LineRefusal>, StoreError> {
+        let rows = outcome.get(name).and_then(Json::as_array).ok_or_else(|| StoreError::corrupt("outcome"))?;
+        rows.iter()
+            .map(|r| {
+                let number = |field: &str| r.get(field).and_then(Json::as_i64);
+                let reason = r.get("reason").and_then(Json::as_str).and_then(RefusalReason::from_word);
+                Ok(LineRefusal {
+                    need: NeedId(number("need").ok_or_else(|| StoreError::corrupt("outcome"))?),
+                    requested: quantity(number("requested").unwrap_or(-1))?,
+                    free: quantity(number("free").unwrap_or(-1))?,
+                    reason: reason.ok_or_else(|| StoreError::corrupt("outcome"))?,
+                    frees_at: number("freesAt").map(Moment),
+                })
+            })
+            .collect()
+    };
+    if outcome.get("refusals").is_some() {
+        return Ok(ClaimOutcome::Refused { refusals: list("refusals")?, replayed: true });
+    }
+    let claim = ClaimId(idempotency::settled_id(outcome, "claim")?);
+    Ok(ClaimOutcome::Accepted { claim, shortfalls: list("shortfalls")?, replayed: true })
+}
