@@ -240,6 +240,11 @@ impl Model {
         expired
     }
 
+    /// A claim that was answered before is sent once more for these needs.
+    pub fn look(&mut self, needs: &[usize], now: i64) {
+        self.expire(needs.iter().copied(), now);
+    }
+
     /// A deed that fails leaves no trace: neither do the holds that it would have let expire.
     fn unexpire(&mut self, expired: Vec<(usize, usize)>) {
         for (claim, line) in expired {
@@ -405,10 +410,11 @@ impl Model {
     }
 
     fn claim(&mut self, ask: &Ask, now: i64) -> Fate {
+        // Claims are decided together: what runs out under their locks has run out, whatever becomes of each.
+        self.expire(ask.lines.iter().map(|(n, _)| *n), now);
         if ask.offer.is_some_and(|o| self.offers[o].organization != ask.organization) {
             return Fate::NotFound;
         }
-        let expired = self.expire(ask.lines.iter().map(|(n, _)| *n), now);
         let mut left = ask.offer.map_or(i64::MAX, |o| self.offers[o].quantity - self.claimed(o));
         let closed_to = |model: &Model, need: usize| {
             let n = &model.needs[need];
@@ -450,7 +456,6 @@ impl Model {
             return Fate::Refused(short);
         }
         if !(2..=LONGEST_HOLD).contains(&ask.hold) {
-            self.unexpire(expired);
             return Fate::BadInput;
         }
         let id = self.claims.len();

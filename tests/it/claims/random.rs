@@ -513,6 +513,10 @@ impl Driver<'_> {
     /// Sends a claim of a while ago once more: its key answers as it did.
     async fn say_again(&mut self) {
         let (ask, first) = self.dice.pick(&self.sent).clone();
+        let now = self.clear_moment().await;
+        let place = |id: NeedId| self.needs.iter().position(|n| *n == id).expect("a need that was asked for");
+        let needs: Vec<usize> = ask.lines.iter().map(|(need, _)| place(*need)).collect();
+        self.model.look(&needs, now);
         let expected = match first {
             ClaimOutcome::Accepted { claim, shortfalls, .. } => {
                 ClaimOutcome::Accepted { claim, shortfalls, replayed: true }
