@@ -97,7 +97,9 @@ impl Service {
             on_conflict: request.on_conflict,
             hold_seconds: request.hold_seconds,
         };
-        Ok(self.store().execute(command).await?)
+        let outcome = self.store().execute(command).await?;
+        self.count_claim(&outcome);
+        Ok(outcome)
     }
 
     pub async fn confirm_claim(&self, actor: &Actor, id: ClaimId) -> Result<Claim, ServiceError> {

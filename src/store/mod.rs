@@ -11,6 +11,7 @@ mod deliveries;
 mod dialect;
 mod error;
 mod feed;
+mod gauges;
 mod idempotency;
 mod ledger;
 mod needs;
@@ -44,6 +45,7 @@ use crate::clock::Clock;
 use crate::domain::calendar::Moment;
 use crate::domain::ids::UserId;
 use crate::domain::need::Need;
+use crate::metrics::Metrics;
 use dialect::Dialect;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -74,6 +76,7 @@ pub struct Store {
     dialect: Dialect,
     clock: Clock,
     follower: Arc<OnceLock<Follower>>,
+    metrics: Metrics,
 }
 
 /// How a store is opened.
@@ -127,7 +130,8 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default() })
+        let metrics = Metrics::new(dialect.name());
+        Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default(), metrics })
     }
 
     /// Brings the database's shape up to date. Of several servers that start at once one does it, and
@@ -181,10 +185,12 @@ impl Store {
 
     /// `sqlite` or `postgres`.
     pub fn database_name(&self) -> &'static str {
-        match self.dialect {
-            Dialect::Sqlite => "sqlite",
-            Dialect::Postgres => "postgres",
-        }
+        self.dialect.name()
+    }
+
+    /// Where this process counts. Whoever shares the store shares it.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The database's clock.
