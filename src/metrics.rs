@@ -28,6 +28,7 @@ pub struct Metrics(Arc<Handles>);
 struct Handles {
     registry: Registry,
     requests: Family<Request, Counter>,
+    requests_open: Gauge,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
     claims: Family<Outcome, Counter>,
     expired: Counter,
@@ -111,53 +112,49 @@ impl Metrics {
         let mut registry = Registry::with_prefix("salur");
         let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
         let mut handles = Handles {
-            requests: named(&mut registry, "http_requests", "Requests answered.", Family::default()),
+            requests: named(&mut registry, "http_requests", "Requests answered", Family::default()),
+            requests_open: named(&mut registry, "http_requests_open", "Requests under way", Gauge::default()),
             request_seconds: named(
                 &mut registry,
                 "http_request_seconds",
-                "Seconds until the answer's head.",
+                "Seconds until the answer's head",
                 Family::new_with_constructor(seconds),
             ),
-            claims: named(&mut registry, "claims", "Requests for claims that were decided.", Family::default()),
-            expired: named(&mut registry, "claim_lines_expired", "Held lines that ran out.", Counter::default()),
-            queue: named(&mut registry, "writer_queue", "Writes that wait for their turn.", Gauge::default()),
-            group: named(&mut registry, "group_size", "Writes in one transaction.", Histogram::new(GROUPS)),
-            commit_seconds: named(&mut registry, "commit_seconds", "Seconds that COMMIT took.", seconds()),
+            claims: named(&mut registry, "claims", "Requests for claims that were decided", Family::default()),
+            expired: named(&mut registry, "claim_lines_expired", "Held lines that ran out", Counter::default()),
+            queue: named(&mut registry, "writer_queue", "Writes that wait for their turn", Gauge::default()),
+            group: named(&mut registry, "group_size", "Writes in one transaction", Histogram::new(GROUPS)),
+            commit_seconds: named(&mut registry, "commit_seconds", "Seconds that COMMIT took", seconds()),
             retries: named(
                 &mut registry,
                 "transaction_retries",
-                "Transactions run again after a lost race.",
+                "Transactions run again after a lost race",
                 Counter::default(),
             ),
             current_at: Mutex::default(),
             feed_lag: named(
                 &mut registry,
                 "feed_lag_seconds",
-                "Seconds since the map was last known to hold every commit.",
+                "Seconds since the map was last known to hold every commit",
                 Seconds::default(),
             ),
-            rebuilds: named(&mut registry, "atlas_rebuilds", "Times the map was read anew.", Counter::default()),
-            audit_pending: named(&mut registry, "audit_pending", "Audit entries without a number.", Gauge::default()),
+            rebuilds: named(&mut registry, "atlas_rebuilds", "Times the map was read anew", Counter::default()),
+            audit_pending: named(&mut registry, "audit_pending", "Audit entries without a number", Gauge::default()),
             audit_lag: named(
                 &mut registry,
                 "audit_lag_seconds",
-                "Age of the oldest audit entry without a number.",
+                "Age of the oldest audit entry without a number",
                 Seconds::default(),
             ),
-            connections: named(
-                &mut registry,
-                "database_connections",
-                "Connections to the database.",
-                Family::default(),
-            ),
-            database_up: named(&mut registry, "database_up", "1 where the database answers.", Gauge::default()),
-            subscribers: named(&mut registry, "websocket_connections", "Open WebSockets.", Gauge::default()),
-            ready: named(&mut registry, "ready", "1 where the map is current.", Gauge::default()),
-            areas: named(&mut registry, "areas", "Areas in the map.", Gauge::default()),
-            edition: named(&mut registry, "edition", "The edition of areas that the map shows.", Gauge::default()),
+            connections: named(&mut registry, "database_connections", "Connections to the database", Family::default()),
+            database_up: named(&mut registry, "database_up", "1 where the database answers", Gauge::default()),
+            subscribers: named(&mut registry, "websocket_connections", "Open WebSockets", Gauge::default()),
+            ready: named(&mut registry, "ready", "1 where the map is current", Gauge::default()),
+            areas: named(&mut registry, "areas", "Areas in the map", Gauge::default()),
+            edition: named(&mut registry, "edition", "The edition of areas that the map shows", Gauge::default()),
             registry: Registry::default(),
         };
-        let build = named(&mut registry, "build", "What runs here.", Family::<Build, Gauge>::default());
+        let build = named(&mut registry, "build", "What runs here", Family::<Build, Gauge>::default());
         build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION"), database }).set(1);
         // A series that is there from the start can be told from one that has never been counted.
         for outcome in [Claimed::Accepted, Claimed::Refused, Claimed::Replayed] {
@@ -165,6 +162,11 @@ impl Metrics {
         }
         handles.registry = registry;
         Metrics(Arc::new(handles))
+    }
+
+    /// A request is under way until the answer is dropped.
+    pub fn opened(&self) -> Counted {
+        Counted::in_gauge(&self.0.requests_open)
     }
 
     /// A request was answered.
@@ -236,7 +238,7 @@ impl Metrics {
     }
 }
 
-/// Registers a metric and hands it back.
+/// Registers a metric and hands it back. The page ends its help with a full stop.
 fn named<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
@@ -300,7 +302,7 @@ mod tests {
         let page = metrics.page(readings).expect("a page");
         for line in [
             "salur_http_requests_total{route=\"/graphql\",status=\"200\"} 1",
-            "salur_http_request_seconds_bucket{le=\"0.004\",route=\"/graphql\"} 1",
+            "salur_http_request_seconds_bucket{route=\"/graphql\",le=\"0.004\"} 1",
             "salur_claims_total{outcome=\"accepted\"} 1",
             "salur_claims_total{outcome=\"refused\"} 0",
             "salur_group_size_sum 5.0",

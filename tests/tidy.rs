@@ -29,7 +29,11 @@ const ROOMS: &[Room] = &[
         &["graphql", "service", "random", "telemetry", "metrics"],
         "the transport knows use cases, not where data lives",
     ),
-    room("graphql", &["service", "atlas"], "resolvers parse, ask and present; they see no row, rule or shape"),
+    room(
+        "graphql",
+        &["service", "atlas", "telemetry"],
+        "resolvers parse, ask and present; they see no row, rule or shape",
+    ),
     room(
         "service",
         &["store", "atlas", "matching", "audit", "spatial", "import", "demo", "random", "metrics", "telemetry"],

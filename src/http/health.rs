@@ -13,6 +13,9 @@ pub async fn live() -> &'static str {
 
 /// 200 only where the map is current and the database answers.
 pub async fn ready(State(door): State<Door>) -> Response {
+    if door.drain.is_leaving() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop\n").into_response();
+    }
     if !door.service.is_current() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the map is not current\n").into_response();
     }

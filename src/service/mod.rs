@@ -108,6 +108,11 @@ impl Service {
         }
     }
 
+    /// Waits for transactions that outlive their callers, and leaves the database.
+    pub async fn close(&self) {
+        self.store().close().await;
+    }
+
     /// The database's clock.
     pub async fn now(&self) -> Result<Moment, ServiceError> {
         Ok(self.store().now().await?)

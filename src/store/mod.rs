@@ -54,6 +54,7 @@ use sea_orm::{
 };
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Who is written down as the author of a change.
 pub type Author = Option<UserId>;
@@ -77,6 +78,8 @@ pub struct Store {
     clock: Clock,
     follower: Arc<OnceLock<Follower>>,
     metrics: Metrics,
+    /// Has a receiver for each command that runs, its caller there or not.
+    running: watch::Sender<()>,
 }
 
 /// How a store is opened.
@@ -131,7 +134,15 @@ impl Store {
             }
         };
         let metrics = Metrics::new(dialect.name());
-        Ok(Store { writer, reader, dialect, clock: options.clock.clone(), follower: Arc::default(), metrics })
+        Ok(Store {
+            writer,
+            reader,
+            dialect,
+            clock: options.clock.clone(),
+            follower: Arc::default(),
+            metrics,
+            running: watch::Sender::default(),
+        })
     }
 
     /// Brings the database's shape up to date. Of several servers that start at once one does it, and
@@ -180,6 +191,17 @@ impl Store {
             && (commit.reload || !commit.needs.is_empty())
         {
             follower(commit);
+        }
+    }
+
+    /// Waits until every command has come to its end, and closes the connections. Whoever comes later
+    /// is told that the database is not available.
+    pub async fn close(&self) {
+        self.running.closed().await;
+        for pool in [&self.reader, &self.writer] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "a connection was not closed properly");
+            }
         }
     }
 

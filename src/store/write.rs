@@ -132,7 +132,9 @@ impl Store {
     /// After [`StoreError::Unavailable`] the outcome may be unknown: COMMIT may have been sent.
     pub async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
         let store = self.clone();
+        let running = self.running.subscribe();
         let task = tokio::spawn(async move {
+            let _running = running;
             let command = Arc::new(command);
             let mut attempt = 0;
             loop {
