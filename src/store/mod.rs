@@ -150,9 +150,33 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         use salur_migrations::MigratorTrait;
         let tx = self.begin_migrating().await?;
+        if self.is_ahead(&tx).await? {
+            return Ok(());
+        }
         let moved = salur_migrations::Migrator::up(&tx, None).await;
         moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    /// True where a newer release has been here before: its steps are unknown to us, and ours are all
+    /// taken. Steps expand first, so we may serve beside it, until one says by its name that it
+    /// contracts what we still use.
+    async fn is_ahead(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
+        use salur_migrations::{Migrator, MigratorTrait};
+        let taken = Migrator::get_migration_models(tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        let files = Migrator::get_migration_files();
+        let mut unknown = taken.iter().filter(|step| files.iter().all(|own| own.name() != step.version)).peekable();
+        if unknown.peek().is_none() {
+            return Ok(false);
+        }
+        if let Some(step) = unknown.find(|step| step.version.contains("_contract")) {
+            let step = &step.version;
+            return Err(StoreError::Fault(format!("a newer release has taken {step}; serve with that one")));
+        }
+        let missing = files.iter().find(|own| taken.iter().all(|step| step.version != own.name()));
+        missing.map_or(Ok(true), |own| {
+            Err(StoreError::Fault(format!("another line of releases has been here: {} is missing", own.name())))
+        })
     }
 
     /// Takes the database's shape back to nothing. For rigs that prove the way back.
