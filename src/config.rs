@@ -21,6 +21,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Which log lines are written, as `level` or `target=level,…`; `None`: the command's own choice.
     pub log: Option<String>,
+    /// Log lines are JSON objects.
+    pub log_json: bool,
 }
 
 /// One source's word; `None`: it says nothing.
@@ -31,6 +33,7 @@ pub struct Given {
     pub listen: Option<String>,
     pub data_dir: Option<PathBuf>,
     pub log: Option<String>,
+    pub log_format: Option<String>,
 }
 
 /// A setting that cannot be used. The text says where it stands and what to write instead.
@@ -59,7 +62,9 @@ impl Settings {
             Ok(given) => given.unwrap_or_default(),
             Err(error) => {
                 let why = error.message().replace('\n', " ");
-                return Err(BadSetting(format!("{FILE}: {why}; it may set database, listen, data_dir and log")));
+                return Err(BadSetting(format!(
+                    "{FILE}: {why}; it may set database, listen, data_dir, log and log_format"
+                )));
             }
         };
         let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
@@ -82,7 +87,17 @@ impl Settings {
             .or(file.data_dir)
             .unwrap_or_else(|| beside(&database));
         let log = flags.log.or_else(|| variable("SALUR_LOG")).or(file.log);
-        Ok(Settings { database, listen, data_dir, log })
+        let log_format = [
+            ("--log-format", flags.log_format),
+            ("SALUR_LOG_FORMAT", variable("SALUR_LOG_FORMAT")),
+            ("log_format in salur.toml", file.log_format),
+        ];
+        let log_json = match log_format.into_iter().find_map(|(place, text)| Some((place, text?))) {
+            None => false,
+            Some((_, text)) if ["text", "json"].contains(&text.as_str()) => text == "json",
+            Some((place, text)) => return Err(BadSetting(format!("{place}: {text:?} is neither text nor json"))),
+        };
+        Ok(Settings { database, listen, data_dir, log, log_json })
     }
 
     /// The database's address for people to read: without a password.
@@ -159,6 +174,7 @@ mod tests {
         let refused =
             |flags, environment: &[(&str, &str)], file| settings(flags, environment, file).expect_err("wrong");
         assert!(refused(Given::default(), &[("SALUR_LISTEN", "here")], "").starts_with("SALUR_LISTEN: \"here\""));
+        assert!(refused(Given::default(), &[("SALUR_LOG_FORMAT", "xml")], "").starts_with("SALUR_LOG_FORMAT: \"xml\""));
         let unknown = refused(Given::default(), &[], "databse = \"x\"");
         assert!(unknown.starts_with("salur.toml: unknown field `databse`"), "{unknown}");
         assert!(!refused(Given::default(), &[], "listen = ").contains('\n'));

@@ -17,6 +17,7 @@ pub mod spatial;
 
 pub mod clock;
 pub mod config;
+pub mod metrics;
 pub mod random;
 pub mod telemetry;
 

@@ -18,22 +18,26 @@ pub struct DatabaseFlags {
 }
 
 impl DatabaseFlags {
-    pub fn settings(&self, listen: Option<String>) -> Result<Settings, Failure> {
-        let given = Given { database: self.database.clone(), listen, data_dir: self.data_dir.clone(), log: None };
-        Settings::load(given).map_err(|e| Failure::usage(e.to_string()))
+    pub fn given(&self) -> Given {
+        Given { database: self.database.clone(), data_dir: self.data_dir.clone(), ..Given::default() }
     }
 
     /// Opens the database, brought up to date, for a command that writes no more log than it must.
     pub async fn open(&self) -> Result<(Store, Settings), Failure> {
-        let settings = self.settings(None)?;
+        let settings = load(self.given())?;
         start_log(&settings, "warn")?;
         let store = open(&settings, true).await?;
         Ok((store, settings))
     }
 }
 
+pub fn load(given: Given) -> Result<Settings, Failure> {
+    Settings::load(given).map_err(|e| Failure::usage(e.to_string()))
+}
+
 pub fn start_log(settings: &Settings, usual: &str) -> Result<(), Failure> {
-    telemetry::start(settings.log.as_deref().unwrap_or(usual)).map_err(|e| Failure::usage(e.to_string()))
+    let format = if settings.log_json { telemetry::Format::Json } else { telemetry::Format::Text };
+    telemetry::start(settings.log.as_deref().unwrap_or(usual), format).map_err(|e| Failure::usage(e.to_string()))
 }
 
 pub async fn open(settings: &Settings, migrate: bool) -> Result<Store, Failure> {

@@ -21,8 +21,8 @@ use std::ffi::OsString;
 #[derive(Debug, Parser)]
 #[command(name = "salur", version, disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Settings come from flags, else the environment (SALUR_DATABASE, SALUR_LISTEN, SALUR_DATA_DIR, SALUR_LOG),
-else salur.toml (database, listen, data_dir, log), else defaults.
+Settings come from flags, else the environment (SALUR_DATABASE, SALUR_LISTEN, SALUR_DATA_DIR, SALUR_LOG,
+SALUR_LOG_FORMAT), else salur.toml (database, listen, data_dir, log, log_format), else defaults.
 
 Examples:
   salur demo --print-guide      fill a database with the demo city and say how to look at it

@@ -1,13 +1,14 @@
 //! `salur serve`
 
-use super::database::{DatabaseFlags, open, start_log};
+use super::database::{DatabaseFlags, load, open, start_log};
 use super::outcome::Failure;
 use crate::audit::signing::SigningKey;
-use crate::config::Settings;
+use crate::config::{Given, Settings};
 use crate::service::Service;
 use crate::store::Store;
 use clap::Args;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Serve the map, the API and the subscriptions
 #[derive(Debug, Args)]
@@ -24,46 +25,69 @@ pub struct Serve {
     /// Leave the database's shape as it is: somebody else brings it up to date
     #[arg(long)]
     no_migrate: bool,
+    /// How lines of the log are written: text, or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// When asked to stop: how long requests are still taken while /health/ready says 503
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600))]
+    notice_seconds: u64,
+    /// When asked to stop: how long what is under way may take before it is cut off
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=3_600))]
+    drain_seconds: u64,
 }
 
 impl Serve {
     pub async fn run(self) -> Result<(), Failure> {
-        let settings = self.database.settings(self.listen.clone())?;
+        let given = Given { listen: self.listen.clone(), log_format: self.log_format.clone(), ..self.database.given() };
+        let settings = load(given)?;
         start_log(&settings, "warn,salur=info")?;
         let store = open(&settings, !self.no_migrate).await?;
         let key = super::audit::signing_key(&settings)?;
-        listen(settings, store, key).await
+        self.listen(settings, store, key).await
+    }
+
+    /// The one place where the command line meets the transport.
+    async fn listen(self, settings: Settings, store: Store, key: Arc<SigningKey>) -> Result<(), Failure> {
+        let options = crate::http::ServeOptions {
+            listen: settings.listen,
+            service: Service::new(store, key),
+            shutdown: asked_to_stop()?,
+            // Listens from when it is waited on: the first signal is not the second one, too.
+            hurry: async {
+                match asked_to_stop() {
+                    Ok(again) => again.await,
+                    Err(_) => std::future::pending().await,
+                }
+            },
+            notice: Duration::from_secs(self.notice_seconds),
+            patience: Duration::from_secs(self.drain_seconds),
+        };
+        crate::http::serve(options).await.map_err(|error| Failure::failed(error.to_string()))
     }
 }
 
-/// The one place where the command line meets the transport.
-async fn listen(settings: Settings, store: Store, key: Arc<SigningKey>) -> Result<(), Failure> {
-    let options =
-        crate::http::ServeOptions { listen: settings.listen, service: Service::new(store, key), shutdown: shutdown() };
-    crate::http::serve(options).await.map_err(|error| Failure::failed(error.to_string()))
+/// Ends when the process is asked to stop: Ctrl-C, or SIGTERM from whoever runs it. A signal counts
+/// from this call on, also before the answer is waited on.
+#[cfg(unix)]
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let fail = |e| Failure::failed(format!("the system does not pass signals on: {e}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-/// Ends when the process is asked to stop: Ctrl-C, or SIGTERM from whoever runs it.
-async fn shutdown() {
-    let interrupt = async {
-        // Where the signal cannot be listened for, only the other one ends the wait.
+#[cfg(not(unix))]
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        // Where the signal cannot be listened for, nothing ends the wait.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
+    })
 }

@@ -8,6 +8,7 @@ use crate::domain::claim::{Claim, Offer};
 use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
 use crate::service::{Service, ServiceError};
+use crate::telemetry;
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Request};
 use std::collections::HashMap;
@@ -70,7 +71,7 @@ pub fn attach(request: Request, service: &Service, actor: Actor) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
     request
         .data(RequestContext { actor, service: service.clone(), now: OnceCell::new() })
-        .data(DataLoader::new(source, tokio::spawn))
+        .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
 fn here<'a>(ctx: &Context<'a>) -> Answer<&'a RequestContext> {

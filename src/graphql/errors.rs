@@ -78,7 +78,8 @@ fn without_values(message: &str) -> String {
     out
 }
 
-fn mask_numbers(text: &str) -> String {
+/// Takes out every long number, which may be somebody's.
+pub(super) fn mask_numbers(text: &str) -> String {
     let mut out = String::new();
     let mut digits = String::new();
     for c in text.chars().chain(std::iter::once('\0')) {

@@ -13,6 +13,7 @@ mod types;
 
 use crate::domain::actor::Actor;
 use crate::service::{Code, Service, ServiceError};
+use async_graphql::parser::types::DocumentOperations;
 use async_graphql::{Request, Response, SDLExportOptions};
 
 pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
@@ -39,7 +40,22 @@ pub fn admit(mut request: Request, service: &Service, actor: Actor) -> Result<Re
         };
         ServiceError::new(code, refusal.message)
     })?;
+    if let Some(name) = operation_name(&mut request) {
+        tracing::Span::current().record("operation", name);
+    }
     Ok(context::attach(request, service, actor))
+}
+
+/// The name of the operation that is asked for, as the log takes it: short, and with no long number in
+/// it, which might be somebody's.
+fn operation_name(request: &mut Request) -> Option<String> {
+    let asked = request.operation_name.clone();
+    let DocumentOperations::Multiple(operations) = &request.parsed_query().ok()?.operations else { return None };
+    let name = match asked {
+        Some(asked) => operations.keys().find(|name| **name == asked)?,
+        None => operations.keys().next()?,
+    };
+    Some(errors::mask_numbers(&name.chars().take(60).collect::<String>()))
 }
 
 /// Answers one request, whatever it is.

@@ -67,7 +67,7 @@ pub async fn by_bearer(service: &Service, header: &str) -> Result<Actor, Service
     service.user_by_key(key.trim()).await?.map(Actor::User).ok_or_else(unknown)
 }
 
-fn with_status(status: StatusCode, error: ServiceError) -> Response {
+pub fn with_status(status: StatusCode, error: ServiceError) -> Response {
     json(status, &errors::refused(error))
 }
 

@@ -1,6 +1,7 @@
-//! Whether the process lives, whether it can answer truthfully, and a few numbers of it.
+//! Whether the process lives, whether it can answer truthfully, and what it has counted.
 
 use super::Door;
+use crate::service::ServiceError;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -12,6 +13,9 @@ pub async fn live() -> &'static str {
 
 /// 200 only where the map is current and the database answers.
 pub async fn ready(State(door): State<Door>) -> Response {
+    if door.drain.is_leaving() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop\n").into_response();
+    }
     if !door.service.is_current() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the map is not current\n").into_response();
     }
@@ -23,14 +27,12 @@ pub async fn ready(State(door): State<Door>) -> Response {
 
 /// Prometheus text.
 pub async fn metrics(State(door): State<Door>) -> Response {
-    let ground = door.service.atlas().ground();
-    let ready = u8::from(door.service.is_current());
-    let body = format!(
-        "# HELP salur_ready 1 where the map is current.\n# TYPE salur_ready gauge\nsalur_ready {ready}\n\
-         # HELP salur_areas Areas in the map.\n# TYPE salur_areas gauge\nsalur_areas {}\n\
-         # HELP salur_edition The edition of areas that the map shows.\n# TYPE salur_edition gauge\nsalur_edition {}\n",
-        ground.area_count(),
-        ground.edition(),
-    );
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
+    let readings = door.service.readings().await;
+    match door.service.metrics().page(readings) {
+        Ok(page) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], page).into_response(),
+        Err(error) => {
+            let error = ServiceError::fault(format!("the figures cannot be written: {error}"));
+            (StatusCode::INTERNAL_SERVER_ERROR, error.message).into_response()
+        }
+    }
 }

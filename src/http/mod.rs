@@ -1,29 +1,30 @@
 //! The door: routes, limits, who is calling, health, and the plain front page.
 
+mod drain;
 mod graphql;
 mod health;
 mod pages;
+mod requests;
 mod websocket;
 
 use crate::graphql::Schema;
 use crate::service::{Service, ServiceError};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use std::future::Future;
+use drain::{Drain, Phase};
+use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutLayer;
 
 /// The largest body of a request to the API.
 pub const MAX_BODY: usize = 256 * 1024;
 
-/// A request that takes longer is answered with 504. A claim's transaction, which has time limits
-/// of its own far below this, goes on by itself, and its key tells the outcome.
+/// A request that takes longer is answered with 504.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every handler shares.
@@ -31,11 +32,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Door {
     pub schema: Schema,
     pub service: Service,
+    drain: Drain,
 }
 
 /// All routes over one service.
 pub fn router(service: Service) -> Router {
-    let door = Door { schema: crate::graphql::schema(), service };
+    routes(service, Drain::default())
+}
+
+fn routes(service: Service, drain: Drain) -> Router {
+    let door = Door { schema: crate::graphql::schema(), service, drain };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
         .layer(DefaultBodyLimit::max(MAX_BODY));
@@ -46,20 +52,28 @@ pub fn router(service: Service) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
         .fallback(pages::not_found);
-    let timed = api
-        .merge(pages)
-        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
-        .layer(CompressionLayer::new());
+    let timed =
+        api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());
     // A subscription lives as long as its reader: no time limit, no compression of its own.
     let live = Router::new().route("/graphql/ws", get(websocket::subscribe));
-    timed.merge(live).layer(CatchPanicLayer::new()).with_state(door)
+    timed
+        .merge(live)
+        .layer(CatchPanicLayer::custom(requests::panicked))
+        .layer(from_fn_with_state(door.clone(), requests::observe))
+        .with_state(door)
 }
 
-pub struct ServeOptions<F> {
+pub struct ServeOptions<F, G> {
     pub listen: SocketAddr,
     pub service: Service,
-    /// Ends the server when it is ready: no new connections, open requests finish.
+    /// Ends the server when it is ready: see [`serve`].
     pub shutdown: F,
+    /// Waited on from then on: ends the server at once.
+    pub hurry: G,
+    /// How long requests are still taken while the health check says that the server leaves.
+    pub notice: Duration,
+    /// How long what is under way may then take.
+    pub patience: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +86,14 @@ pub enum ServeError {
     Io(std::io::Error),
 }
 
-/// Serves until `shutdown` is ready. Prints one line with the address once it answers truthfully.
-pub async fn serve<F>(options: ServeOptions<F>) -> Result<(), ServeError>
+/// Serves until `shutdown` is ready, then leaves in three steps: the health check says so for
+/// `notice`; nothing new is taken, WebSockets are told to go elsewhere, requests under way are
+/// answered; transactions that outlived their request end. Prints one line with the address once it
+/// answers truthfully.
+pub async fn serve<F, G>(options: ServeOptions<F, G>) -> Result<(), ServeError>
 where
     F: Future<Output = ()> + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
 {
     let listen = options.listen;
     let listener = TcpListener::bind(listen).await.map_err(|cause| ServeError::Listen { listen, cause })?;
@@ -87,7 +105,38 @@ where
     {
         println!("Salur listens on http://{address}");
     }
-    let served = axum::serve(listener, router(service)).with_graceful_shutdown(options.shutdown).await;
-    drop(background);
-    served.map_err(ServeError::Io)
+    let drain = Drain::default();
+    let closing = drain.clone();
+    let serving = axum::serve(listener, routes(service.clone(), drain.clone()))
+        .with_graceful_shutdown(async move { closing.closing().await })
+        .into_future();
+    let leaving = async {
+        options.shutdown.await;
+        tracing::info!("asked to stop; finishing what is under way");
+        let steps = async {
+            drain.enter(Phase::Leaving);
+            tokio::time::sleep(options.notice).await;
+            drain.enter(Phase::Closing);
+            tokio::time::sleep(options.patience).await;
+        };
+        // Somebody may not want to wait.
+        tokio::select! {
+            () = steps => {}
+            () = options.hurry => {}
+        }
+    };
+    let finished = async {
+        serving.await.map_err(ServeError::Io)?;
+        drain.sockets_closed().await;
+        drop(background);
+        service.close().await;
+        Ok(())
+    };
+    tokio::select! {
+        finished = finished => finished,
+        () = leaving => {
+            tracing::warn!("not everything came to its end in time; keys of open requests tell their outcome");
+            Ok(())
+        }
+    }
 }

@@ -6,20 +6,25 @@ use super::graphql::by_bearer;
 use crate::domain::actor::Actor;
 use crate::graphql::{Schema, admit, errors};
 use crate::service::Service;
+use crate::telemetry;
 use async_graphql::{Data, Executor, Request, Response as Answer};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{SinkExt, StreamExt, sink};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tracing::Instrument;
 
 /// A reader that does not answer pings for so long is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a reader may take for the last message.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 pub async fn subscribe(
     State(door): State<Door>,
@@ -31,25 +36,54 @@ pub async fn subscribe(
     let caller: Arc<OnceLock<Actor>> = Arc::default();
     let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone() };
     let upgrade = upgrade.max_message_size(super::MAX_BODY).protocols(["graphql-transport-ws"]);
-    upgrade.on_upgrade(move |socket| async move {
-        let service = door.service.clone();
-        GraphQLWebSocket::new(socket, executor, protocol)
-            .on_connection_init(move |payload| async move {
-                let named = ["Authorization", "authorization"].iter().find_map(|name| payload[*name].as_str());
-                let actor = match named.map(str::to_owned).or(header) {
-                    None => Actor::Anonymous,
-                    Some(bearer) => {
-                        by_bearer(&service, &bearer).await.map_err(|e| async_graphql::Error::new(e.message))?
-                    }
-                };
-                // The first message alone says who calls; a second one is refused by the protocol.
-                let _ = caller.set(actor);
-                Ok(Data::default())
-            })
-            .keepalive_timeout(KEEP_ALIVE)
-            .serve()
-            .await;
+    let (reference, span) = (telemetry::reference(), tracing::Span::current());
+    upgrade.on_upgrade(move |socket| {
+        let conversation = async move {
+            let (_open, _counted) = (door.drain.open_socket(), door.service.metrics().connected());
+            converse(socket, &door, executor, protocol, header).await;
+        };
+        telemetry::under_reference(reference, conversation.instrument(span))
     })
+}
+
+/// Serves a connection until its reader goes, or the server does.
+async fn converse(
+    socket: WebSocket,
+    door: &Door,
+    executor: Guarded,
+    protocol: GraphQLProtocol,
+    header: Option<String>,
+) {
+    let (out, incoming) = socket.split();
+    // Shared, so that the last word can still be said when the conversation is broken off.
+    let out = Arc::new(Mutex::new(out));
+    let outgoing = sink::unfold(out.clone(), |out, message| async move {
+        out.lock().await.send(message).await?;
+        Ok::<_, axum::Error>(out)
+    });
+    let (service, caller) = (door.service.clone(), executor.caller.clone());
+    let conversation = GraphQLWebSocket::new_with_pair(outgoing, incoming, executor, protocol)
+        .on_connection_init(move |payload| async move {
+            let named = ["Authorization", "authorization"].iter().find_map(|name| payload[*name].as_str());
+            let actor = match named.map(str::to_owned).or(header) {
+                None => Actor::Anonymous,
+                Some(bearer) => by_bearer(&service, &bearer).await.map_err(|e| async_graphql::Error::new(e.message))?,
+            };
+            // The first message alone says who calls; a second one is refused by the protocol.
+            let _ = caller.set(actor);
+            Ok(Data::default())
+        })
+        .keepalive_timeout(KEEP_ALIVE)
+        .serve();
+    tokio::select! {
+        () = conversation => {}
+        () = door.drain.closing() => {
+            let elsewhere = CloseFrame { code: close_code::AWAY, reason: "the server stops; connect again".into() };
+            let said = async { out.lock().await.send(Message::Close(Some(elsewhere))).await };
+            // A reader that takes nothing is not waited for.
+            let _ = tokio::time::timeout(LAST_WORD, said).await;
+        }
+    }
 }
 
 /// The schema behind the guard: each operation of a connection is admitted by itself.

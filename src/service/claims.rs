@@ -97,7 +97,9 @@ impl Service {
             on_conflict: request.on_conflict,
             hold_seconds: request.hold_seconds,
         };
-        Ok(self.store().open_claim(claim).await?)
+        let opened = self.store().open_claim(claim).await?;
+        self.count_claim(&opened.outcome);
+        Ok(opened)
     }
 
     pub async fn confirm_claim(&self, actor: &Actor, id: ClaimId) -> Result<Claim, ServiceError> {

@@ -3,6 +3,7 @@
 
 use crate::atlas::QueryError;
 use crate::store::StoreError;
+use crate::telemetry::reference;
 use std::fmt;
 
 /// The codes of the public API.
@@ -127,11 +128,6 @@ impl ServiceError {
             reference: Some(reference),
         }
     }
-}
-
-fn reference() -> String {
-    let bytes: [u8; 6] = crate::random::bytes().unwrap_or_default();
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl From<StoreError> for ServiceError {

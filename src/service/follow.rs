@@ -95,6 +95,7 @@ impl Service {
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::Fault(format!("the atlas cannot be built: {e}")))?;
         *cursor = Some(position);
+        self.metrics().map_rebuilt();
         self.tell(&news);
         // What was committed while the atlas was built reached only the old one.
         self.catch_up(&mut cursor).await.map(|_| ())
@@ -143,7 +144,10 @@ impl Service {
                         () = service.0.following.wake.notified() => {}
                     }
                     match service.poll().await {
-                        Ok(()) => service.0.following.failures.store(0, Ordering::SeqCst),
+                        Ok(()) => {
+                            service.0.following.failures.store(0, Ordering::SeqCst);
+                            service.metrics().map_is_current();
+                        }
                         Err(error) => {
                             if service.0.following.failures.fetch_add(1, Ordering::SeqCst) == 0 {
                                 tracing::warn!(%error, "the change log cannot be read; the map may be stale");

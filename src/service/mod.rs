@@ -30,9 +30,11 @@ use crate::domain::actor::{Actor, Role};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::OrganizationStatus;
+use crate::metrics::{Claimed, Metrics, Readings};
 use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// What a batch of commits did to the needs, for open subscriptions.
@@ -51,6 +53,9 @@ struct Inner {
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
 const CHANGES_KEPT: usize = 1_024;
+
+/// Whoever reads the figures waits no longer for the database.
+const READING: Duration = Duration::from_secs(2);
 
 impl Service {
     pub fn new(store: Store, key: Arc<SigningKey>) -> Self {
@@ -72,6 +77,40 @@ impl Service {
 
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        self.store().metrics()
+    }
+
+    fn count_claim(&self, outcome: &ClaimOutcome) {
+        self.metrics().claimed(match outcome {
+            ClaimOutcome::Accepted { replayed: true, .. } | ClaimOutcome::Refused { replayed: true, .. } => {
+                Claimed::Replayed
+            }
+            ClaimOutcome::Accepted { .. } => Claimed::Accepted,
+            ClaimOutcome::Refused { .. } => Claimed::Refused,
+        });
+    }
+
+    /// What is read for a page of figures. Ends soon, also where the database is away.
+    pub async fn readings(&self) -> Readings {
+        let ground = self.atlas().ground();
+        let audit = tokio::time::timeout(READING, self.store().audit_lag()).await;
+        let (connections_used, connections_idle) = self.store().connections();
+        Readings {
+            ready: self.is_current(),
+            areas: ground.area_count(),
+            edition: ground.edition(),
+            connections_used,
+            connections_idle,
+            audit: audit.ok().and_then(Result::ok),
+        }
+    }
+
+    /// Waits for transactions that outlive their callers, and leaves the database.
+    pub async fn close(&self) {
+        self.store().close().await;
     }
 
     /// The database's clock.

@@ -32,6 +32,13 @@ pub enum Trouble {
 }
 
 impl Dialect {
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgres",
+        }
+    }
+
     pub fn backend(self) -> DbBackend {
         match self {
             Dialect::Sqlite => DbBackend::Sqlite,

@@ -12,9 +12,10 @@ use super::ledger::Wait;
 use super::opening::{ClaimGroup, OpenClaim, Opened, Verdict};
 use super::write::Attempt;
 use super::{Store, StoreError};
+use crate::metrics::Counted;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Claims and lines of one group at most: bounds how long a transaction holds its locks.
 const MOST_CLAIMS: usize = 64;
@@ -29,6 +30,9 @@ type Answer = Result<Opened, StoreError>;
 struct Waiting {
     claim: Arc<OpenClaim>,
     answer: oneshot::Sender<Answer>,
+    /// A server that shuts down waits for it.
+    _running: watch::Receiver<()>,
+    _queued: Option<Counted>,
 }
 
 pub(super) struct Queue {
@@ -76,7 +80,7 @@ impl Queue {
             if lines > MOST_LINES && !group.is_empty() {
                 break;
             }
-            group.extend(state.waiting.pop_front());
+            group.extend(state.waiting.pop_front().map(|w| Waiting { _queued: None, ..w }));
         }
         state.led = !group.is_empty();
         group
@@ -90,7 +94,13 @@ impl Store {
     /// After [`StoreError::Unavailable`] the outcome may be unknown; the same key makes it known.
     pub async fn open_claim(&self, claim: OpenClaim) -> Answer {
         let (answer, answered) = oneshot::channel();
-        if self.queue.push(Waiting { claim: Arc::new(claim), answer }) {
+        let waiting = Waiting {
+            claim: Arc::new(claim),
+            answer,
+            _running: self.running.subscribe(),
+            _queued: Some(self.metrics.queued()),
+        };
+        if self.queue.push(waiting) {
             tokio::spawn(self.clone().lead());
         }
         answered.await.unwrap_or_else(|_| Err(StoreError::Fault("a claim's group stopped".into())))
@@ -149,12 +159,12 @@ impl Store {
         };
         tracing::debug!(%error, claims = group.len(), "a group failed; its claims are tried one by one");
         let mut sent = sent.unwrap_or_default().into_iter();
-        for Waiting { claim, answer } in group {
+        for waiting in group {
             let before = sent.next();
             let store = self.clone();
             tokio::spawn(async move {
-                let found = store.open_alone(claim, before).await;
-                let _ = answer.send(found);
+                let found = store.open_alone(waiting.claim.clone(), before).await;
+                let _ = waiting.answer.send(found);
             });
         }
         Vec::new()

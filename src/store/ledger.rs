@@ -459,6 +459,7 @@ impl Book {
         write_offers(tx, changed(&self.offers)).await?;
         log_changes(tx, &needs, self.now).await?;
         audit::write(tx, &self.packs).await?;
+        tx.expired += self.expired.len();
         tx.changed.extend(needs);
         Ok(())
     }

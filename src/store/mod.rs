@@ -13,6 +13,7 @@ mod dialect;
 mod error;
 mod faults;
 mod feed;
+mod gauges;
 mod group;
 mod idempotency;
 mod ledger;
@@ -48,7 +49,9 @@ use crate::clock::Clock;
 use crate::domain::calendar::Moment;
 use crate::domain::ids::UserId;
 use crate::domain::need::Need;
+use crate::metrics::Metrics;
 use dialect::Dialect;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, FromQueryResult, QueryResult,
@@ -56,6 +59,7 @@ use sea_orm::{
 };
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Who is written down as the author of a change.
 pub type Author = Option<UserId>;
@@ -80,6 +84,9 @@ pub struct Store {
     faults: Faults,
     queue: Arc<group::Queue>,
     follower: Arc<OnceLock<Follower>>,
+    metrics: Metrics,
+    /// Has a receiver for each command that runs, its caller there or not.
+    running: watch::Sender<()>,
 }
 
 /// How a store is opened.
@@ -134,6 +141,7 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
+        let metrics = Metrics::new(dialect.name());
         Ok(Store {
             writer,
             reader,
@@ -142,6 +150,8 @@ impl Store {
             faults: options.faults.clone(),
             queue: Arc::default(),
             follower: Arc::default(),
+            metrics,
+            running: watch::Sender::default(),
         })
     }
 
@@ -150,9 +160,33 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         use salur_migrations::MigratorTrait;
         let tx = self.begin_migrating().await?;
+        if self.is_ahead(&tx).await? {
+            return Ok(());
+        }
         let moved = salur_migrations::Migrator::up(&tx, None).await;
         moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
+    }
+
+    /// True where a newer release has been here before: its steps are unknown to us, and ours are all
+    /// taken. Steps expand first, so we may serve beside it, until one says by its name that it
+    /// contracts what we still use.
+    async fn is_ahead(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
+        use salur_migrations::{Migrator, MigratorTrait};
+        let taken = Migrator::get_migration_models(tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        let files = Migrator::get_migration_files();
+        let mut unknown = taken.iter().filter(|step| files.iter().all(|own| own.name() != step.version)).peekable();
+        if unknown.peek().is_none() {
+            return Ok(false);
+        }
+        if let Some(step) = unknown.find(|step| step.version.contains("_contract")) {
+            let step = &step.version;
+            return Err(StoreError::Fault(format!("a newer release has taken {step}; serve with that one")));
+        }
+        let missing = files.iter().find(|own| taken.iter().all(|step| step.version != own.name()));
+        missing.map_or(Ok(true), |own| {
+            Err(StoreError::Fault(format!("another line of releases has been here: {} is missing", own.name())))
+        })
     }
 
     /// Takes the database's shape back to nothing. For rigs that prove the way back.
@@ -194,12 +228,25 @@ impl Store {
         }
     }
 
+    /// Waits until every command has come to its end, and closes the connections. Whoever comes later
+    /// is told that the database is not available.
+    pub async fn close(&self) {
+        self.running.closed().await;
+        for pool in [&self.reader, &self.writer] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "a connection was not closed properly");
+            }
+        }
+    }
+
     /// `sqlite` or `postgres`.
     pub fn database_name(&self) -> &'static str {
-        match self.dialect {
-            Dialect::Sqlite => "sqlite",
-            Dialect::Postgres => "postgres",
-        }
+        self.dialect.name()
+    }
+
+    /// Where this process counts. Whoever shares the store shares it.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The database's clock.
@@ -243,6 +290,18 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
     options.acquire_timeout(Duration::from_secs(10)).test_before_acquire(false);
     // One SQLite connection is one thread with its cache: keep them, they are dear to open.
     options.idle_timeout(None).max_lifetime(None);
+    if !read_only {
+        // A COMMIT or ROLLBACK that failed, on a full disk, leaves the connection inside a transaction, or
+        // believing so. What is written there next would be told as committed and seen by nobody.
+        options.map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+        });
+    }
     options.map_sqlx_sqlite_opts(move |o| {
         let o = o
             .create_if_missing(true)

@@ -117,6 +117,10 @@ pub(super) enum Verdict {
 impl Command for ClaimGroup {
     type Answer = Vec<Verdict>;
 
+    fn writes(&self) -> usize {
+        self.claims.len()
+    }
+
     async fn run(&self, tx: &mut Tx) -> Result<Vec<Verdict>, StoreError> {
         let needs: BTreeSet<NeedId> = self.claims.iter().flat_map(|c| &c.lines).map(|(need, _)| *need).collect();
         let offers: BTreeSet<OfferId> = self.claims.iter().filter_map(|c| c.offer).collect();

@@ -7,6 +7,7 @@ use super::faults::{self, Fault, FaultStep, Faults};
 use super::{Commit, Store};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
+use crate::metrics::Stopwatch;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, QueryResult, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait, Value,
@@ -21,6 +22,11 @@ pub trait Command: Send + Sync + 'static {
 
     /// `Ok` commits, `Err` takes everything back.
     fn run(&self, tx: &mut Tx) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+
+    /// How many callers' writes it carries.
+    fn writes(&self) -> usize {
+        1
+    }
 
     /// How [`Store::execute`] has it run: in a transaction and a task of its own.
     fn submit(self, store: &Store) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send
@@ -45,6 +51,8 @@ pub struct Tx {
     pub(super) reload: bool,
     conflict: bool,
     abandoned: bool,
+    /// Lines whose hold has run out in this transaction.
+    pub(super) expired: usize,
     faults: Faults,
 }
 
@@ -175,7 +183,9 @@ impl Store {
 
     async fn execute_alone<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
         let store = self.clone();
+        let running = self.running.subscribe();
         let task = tokio::spawn(async move {
+            let _running = running;
             let mut attempt = 0;
             loop {
                 match store.attempt(&command).await {
@@ -186,6 +196,7 @@ impl Store {
                     Attempt::Failed(error) | Attempt::Unknown(_, error) => return Err(error),
                     Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
                     Attempt::LostRace(_) => {
+                        store.metrics.retried();
                         attempt += 1;
                         tokio::time::sleep(jitter(attempt)).await;
                     }
@@ -220,6 +231,7 @@ impl Store {
             if attempt == RETRIES {
                 return Err(error);
             }
+            self.metrics.retried();
             attempt += 1;
             tokio::time::sleep(jitter(attempt)).await;
         }
@@ -251,6 +263,7 @@ impl Store {
             reload: false,
             conflict: false,
             abandoned: false,
+            expired: 0,
             faults: self.faults.clone(),
         };
         match command.run(&mut tx).await {
@@ -266,7 +279,14 @@ impl Store {
                     let error = faults::injected();
                     return if fault == Fault::Lost { Attempt::Failed(error) } else { Attempt::LostRace(error) };
                 }
-                match tx.inner.commit().await {
+                let expired = tx.expired;
+                let started = Stopwatch::start();
+                let committed = tx.inner.commit().await;
+                if committed.is_ok() {
+                    self.metrics.committed(command.writes(), started.elapsed());
+                    self.metrics.expired(expired);
+                }
+                match committed {
                     Ok(()) if fault == Fault::AnswerLost => Attempt::Unknown(answer, faults::injected()),
                     Ok(()) => Attempt::Done(answer, commit),
                     Err(e) if lost(&e) => Attempt::LostRace(StoreError::from_db(self.dialect, &e)),

@@ -4,5 +4,6 @@ mod api;
 mod claims;
 mod cli;
 mod harness;
+mod operations;
 mod schema;
 mod store;

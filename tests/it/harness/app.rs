@@ -48,6 +48,12 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 
+    /// A header's value, by its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(of, _)| of.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_end())
+    }
+
     /// The code of the first error.
     pub fn code(&self) -> String {
         code_of(&self.json())
@@ -80,29 +86,13 @@ impl App {
         App { service, key, address, home, server, _background: background }
     }
 
-    /// Sends bytes as they are and reads until the server closes. A server that answers before it has
-    /// read everything may close while we still write.
+    /// See [`raw`].
     pub async fn raw(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.expect("the server takes connections");
-        let _ = stream.write_all(request).await;
-        let mut answer = Vec::new();
-        let read = async {
-            let mut buffer = [0; 16 * 1024];
-            while let Ok(count @ 1..) = stream.read(&mut buffer).await {
-                answer.extend_from_slice(&buffer[..count]);
-            }
-        };
-        tokio::time::timeout(LONG, read).await.expect("the server answers in time");
-        String::from_utf8_lossy(&answer).into_owned()
+        raw(self.address, request).await
     }
 
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let answer = self.raw(request_text(method, path, headers, body).as_bytes()).await;
-        let (head, body) =
-            answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer:?}"));
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");
-        assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "the small client reads no chunks: {head}");
-        Reply { status, head: head.to_owned(), body: body.to_owned() }
+        request(self.address, method, path, headers, body).await
     }
 
     /// POST of a JSON text to /graphql.
@@ -123,14 +113,9 @@ impl App {
         reply.json()
     }
 
-    /// A connection for subscriptions, before its first message.
+    /// See [`Live::open`].
     pub async fn live(&self) -> Live {
-        let url = format!("ws://{}/graphql/ws", self.address);
-        let mut request = url.into_client_request().expect("an address is a request");
-        let protocol = "graphql-transport-ws".parse().expect("a header's value");
-        request.headers_mut().insert("sec-websocket-protocol", protocol);
-        let (socket, _) = tokio_tungstenite::connect_async(request).await.expect("the upgrade is taken");
-        Live { socket }
+        Live::open(self.address).await
     }
 }
 
@@ -141,6 +126,31 @@ impl Drop for App {
             eprintln!("{} could not be removed: {error}", self.home.display());
         }
     }
+}
+
+/// Sends bytes as they are and reads until the server closes. A server that answers before it has
+/// read everything may close while we still write.
+pub async fn raw(server: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server).await.expect("the server takes connections");
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let read = async {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            answer.extend_from_slice(&buffer[..count]);
+        }
+    };
+    tokio::time::timeout(LONG, read).await.expect("the server answers in time");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+pub async fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let answer = raw(server, request_text(method, path, headers, body).as_bytes()).await;
+    let (head, body) =
+        answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer:?}"));
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");
+    assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "the small client reads no chunks: {head}");
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// A request after which the connection closes.
@@ -158,6 +168,30 @@ pub struct Live {
 }
 
 impl Live {
+    /// A connection for subscriptions, before its first message.
+    pub async fn open(server: SocketAddr) -> Live {
+        let url = format!("ws://{server}/graphql/ws");
+        let mut request = url.into_client_request().expect("an address is a request");
+        let protocol = "graphql-transport-ws".parse().expect("a header's value");
+        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.expect("the upgrade is taken");
+        Live { socket }
+    }
+
+    /// Reads to the end, and answers with the code that the server closed with.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        let end = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        };
+        tokio::time::timeout(LONG, end).await.expect("the server closes in time")
+    }
+
     pub async fn send(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.expect("the connection is open");
     }

@@ -5,4 +5,6 @@ pub mod app;
 pub mod books;
 pub mod database;
 pub mod dice;
+pub mod postgres;
+pub mod process;
 pub mod world;

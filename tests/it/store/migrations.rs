@@ -1,6 +1,7 @@
 //! The way up, and the way back.
 
 use salur::clock::Clock;
+use sea_orm::ConnectionTrait;
 
 use crate::harness::books::{connect, rows};
 use crate::harness::database::{Kind, TestDatabase};
@@ -12,6 +13,7 @@ on_both_databases!(
     the_way_back_leaves_nothing_and_the_way_up_again_the_same_shape,
     migrating_a_database_in_use_keeps_what_is_in_it,
     several_servers_may_start_at_once_on_an_empty_database,
+    a_release_serves_a_database_that_a_newer_one_has_expanded_and_no_other,
 );
 
 /// Tables with their columns, constraints and indexes, as the database tells them. The book of
@@ -81,4 +83,21 @@ async fn several_servers_may_start_at_once_on_an_empty_database(db: TestDatabase
         done.expect("no task panics").expect("each finds the database in shape or brings it there");
     }
     assert!(!shape(&db).await.is_empty());
+}
+
+async fn a_release_serves_a_database_that_a_newer_one_has_expanded_and_no_other(db: TestDatabase) {
+    let world = World::new(db).await;
+    let needs = world.needs(&[10]).await;
+    let own = connect(&world.db).await;
+    let newer = |step: &str| format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{step}', 0)");
+    for sql in ["ALTER TABLE need ADD COLUMN later INTEGER", &newer("m29990101_000001_later")] {
+        own.execute_unprepared(sql).await.expect("a newer release expands");
+    }
+    let beside = world.replica().await;
+    beside.migrate().await.expect("it serves beside the newer one");
+    world.holds(world.donors[0], &[(needs[0], 5)]).await;
+    assert_eq!(world.counters(needs[0]).await, (10, 5, 0));
+    own.execute_unprepared(&newer("m29990101_000002_contract_need")).await.expect("and contracts, in the end");
+    let refused = beside.migrate().await.expect_err("what it uses is gone").to_string();
+    assert!(refused.contains("m29990101_000002_contract_need"), "{refused}");
 }

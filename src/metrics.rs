@@ -1,0 +1,330 @@
+//! What this process counts and measures, as Prometheus reads it.
+//!
+//! A value that is handed around, no global: whoever opens a store makes one, and every room that
+//! has something to count finds it there. Labels are words of our own: a name that a caller chose
+//! would be a new series each time, and might name a person.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Seconds of requests and commits: from half a millisecond to the time limit of a request.
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 4.0, 10.0, 30.0];
+/// Requests in one transaction.
+const GROUPS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Everything that is counted here. Clones share it.
+#[derive(Clone)]
+pub struct Metrics(Arc<Handles>);
+
+struct Handles {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    requests_open: Gauge,
+    request_seconds: Family<Route, Histogram, fn() -> Histogram>,
+    claims: Family<Outcome, Counter>,
+    expired: Counter,
+    queue: Gauge,
+    group: Histogram,
+    commit_seconds: Histogram,
+    retries: Counter,
+    current_at: Mutex<Option<Instant>>,
+    feed_lag: Seconds,
+    rebuilds: Counter,
+    audit_pending: Gauge,
+    audit_lag: Seconds,
+    connections: Family<Connections, Gauge>,
+    database_up: Gauge,
+    subscribers: Gauge,
+    ready: Gauge,
+    areas: Gauge,
+    edition: Gauge,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connections {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+    database: &'static str,
+}
+
+/// What a request for a claim came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    Accepted,
+    Refused,
+    /// The key had been used: the first outcome was told again.
+    Replayed,
+}
+
+/// What is asked only when somebody reads the page.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Readings {
+    pub ready: bool,
+    pub areas: usize,
+    pub edition: i64,
+    pub connections_used: u32,
+    pub connections_idle: u32,
+    /// `None`: the database did not answer, and these stay as they were.
+    pub audit: Option<AuditLag>,
+}
+
+/// Audit entries that have no number yet, and the age of the oldest.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct AuditLag {
+    pub entries: i64,
+    pub seconds: f64,
+}
+
+impl Metrics {
+    /// `database` is the kind of database that is served.
+    pub fn new(database: &'static str) -> Self {
+        let mut registry = Registry::with_prefix("salur");
+        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
+        let mut handles = Handles {
+            requests: named(&mut registry, "http_requests", "Requests answered", Family::default()),
+            requests_open: named(&mut registry, "http_requests_open", "Requests under way", Gauge::default()),
+            request_seconds: named(
+                &mut registry,
+                "http_request_seconds",
+                "Seconds until the answer's head",
+                Family::new_with_constructor(seconds),
+            ),
+            claims: named(&mut registry, "claims", "Requests for claims that were decided", Family::default()),
+            expired: named(&mut registry, "claim_lines_expired", "Held lines that ran out", Counter::default()),
+            queue: named(&mut registry, "writer_queue", "Writes that wait for their turn", Gauge::default()),
+            group: named(&mut registry, "group_size", "Writes in one transaction", Histogram::new(GROUPS)),
+            commit_seconds: named(&mut registry, "commit_seconds", "Seconds that COMMIT took", seconds()),
+            retries: named(
+                &mut registry,
+                "transaction_retries",
+                "Transactions run again after a lost race",
+                Counter::default(),
+            ),
+            current_at: Mutex::default(),
+            feed_lag: named(
+                &mut registry,
+                "feed_lag_seconds",
+                "Seconds since the map was last known to hold every commit",
+                Seconds::default(),
+            ),
+            rebuilds: named(&mut registry, "atlas_rebuilds", "Times the map was read anew", Counter::default()),
+            audit_pending: named(&mut registry, "audit_pending", "Audit entries without a number", Gauge::default()),
+            audit_lag: named(
+                &mut registry,
+                "audit_lag_seconds",
+                "Age of the oldest audit entry without a number",
+                Seconds::default(),
+            ),
+            connections: named(&mut registry, "database_connections", "Connections to the database", Family::default()),
+            database_up: named(&mut registry, "database_up", "1 where the database answers", Gauge::default()),
+            subscribers: named(&mut registry, "websocket_connections", "Open WebSockets", Gauge::default()),
+            ready: named(&mut registry, "ready", "1 where the map is current", Gauge::default()),
+            areas: named(&mut registry, "areas", "Areas in the map", Gauge::default()),
+            edition: named(&mut registry, "edition", "The edition of areas that the map shows", Gauge::default()),
+            registry: Registry::default(),
+        };
+        let build = named(&mut registry, "build", "What runs here", Family::<Build, Gauge>::default());
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION"), database }).set(1);
+        // A series that is there from the start can be told from one that has never been counted.
+        for outcome in [Claimed::Accepted, Claimed::Refused, Claimed::Replayed] {
+            drop(handles.claims.get_or_create(&outcome.label()));
+        }
+        handles.registry = registry;
+        Metrics(Arc::new(handles))
+    }
+
+    /// A request is under way until the answer is dropped.
+    pub fn opened(&self) -> Counted {
+        Counted::in_gauge(&self.0.requests_open)
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, route: &'static str, status: u16, took: Duration) {
+        self.0.requests.get_or_create(&Request { route, status }).inc();
+        self.0.request_seconds.get_or_create(&Route { route }).observe(took.as_secs_f64());
+    }
+
+    pub fn claimed(&self, outcome: Claimed) {
+        self.0.claims.get_or_create(&outcome.label()).inc();
+    }
+
+    /// So many held lines ran out, by a commit.
+    pub fn expired(&self, lines: usize) {
+        self.0.expired.inc_by(lines as u64);
+    }
+
+    /// One more waits for its turn to write, until the answer is dropped.
+    pub fn queued(&self) -> Counted {
+        Counted::in_gauge(&self.0.queue)
+    }
+
+    /// A transaction with so many writes in it was committed.
+    pub fn committed(&self, writes: usize, commit_took: Duration) {
+        self.0.group.observe(writes as f64);
+        self.0.commit_seconds.observe(commit_took.as_secs_f64());
+    }
+
+    /// A transaction lost a race and is run again.
+    pub fn retried(&self) {
+        self.0.retries.inc();
+    }
+
+    /// The map holds everything that was committed up to now.
+    pub fn map_is_current(&self) {
+        *self.0.current_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The map was read anew as a whole.
+    pub fn map_rebuilt(&self) {
+        self.0.rebuilds.inc();
+    }
+
+    /// A WebSocket is open until the answer is dropped.
+    pub fn connected(&self) -> Counted {
+        Counted::in_gauge(&self.0.subscribers)
+    }
+
+    /// The page that Prometheus reads.
+    pub fn page(&self, readings: Readings) -> Result<String, fmt::Error> {
+        let handles = &self.0;
+        handles.ready.set(readings.ready.into());
+        handles.areas.set(readings.areas as i64);
+        handles.edition.set(readings.edition);
+        for (state, count) in [("used", readings.connections_used), ("idle", readings.connections_idle)] {
+            handles.connections.get_or_create(&Connections { state }).set(count.into());
+        }
+        handles.database_up.set(readings.audit.is_some().into());
+        if let Some(lag) = readings.audit {
+            handles.audit_pending.set(lag.entries);
+            handles.audit_lag.set(lag.seconds);
+        }
+        if let Some(at) = *handles.current_at.lock().unwrap_or_else(PoisonError::into_inner) {
+            handles.feed_lag.set(at.elapsed().as_secs_f64());
+        }
+        let mut page = String::new();
+        prometheus_client::encoding::prometheus_text::encode(&mut page, &handles.registry)?;
+        Ok(page)
+    }
+}
+
+/// Registers a metric and hands it back. The page ends its help with a full stop.
+fn named<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl Claimed {
+    fn label(self) -> Outcome {
+        let outcome = match self {
+            Claimed::Accepted => "accepted",
+            Claimed::Refused => "refused",
+            Claimed::Replayed => "replayed",
+        };
+        Outcome { outcome }
+    }
+}
+
+/// One that is counted as long as it lives.
+pub struct Counted(Gauge);
+
+impl Counted {
+    fn in_gauge(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Counted(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// How long something takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_stands_on_the_page() {
+        let metrics = Metrics::new("sqlite");
+        metrics.answered("/graphql", 200, Duration::from_millis(3));
+        metrics.claimed(Claimed::Accepted);
+        metrics.committed(5, Duration::from_micros(700));
+        let waiting = [metrics.queued(), metrics.queued()];
+        let first = metrics.queued();
+        drop(first);
+        let readings = Readings { audit: Some(AuditLag { entries: 7, seconds: 1.5 }), ..Readings::default() };
+        let page = metrics.page(readings).expect("a page");
+        for line in [
+            "salur_http_requests_total{route=\"/graphql\",status=\"200\"} 1",
+            "salur_http_request_seconds_bucket{route=\"/graphql\",le=\"0.004\"} 1",
+            "salur_claims_total{outcome=\"accepted\"} 1",
+            "salur_claims_total{outcome=\"refused\"} 0",
+            "salur_group_size_sum 5.0",
+            "salur_writer_queue 2",
+            "salur_audit_pending 7",
+            "salur_audit_lag_seconds 1.5",
+            "salur_database_up 1",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+        drop(waiting);
+        let page = metrics.page(Readings::default()).expect("a page");
+        assert!(page.contains("\nsalur_writer_queue 0\n") && page.contains("\nsalur_database_up 0\n"), "{page}");
+        assert!(page.contains("\nsalur_audit_pending 7\n"), "what cannot be read stays as it was: {page}");
+    }
+
+    #[test]
+    fn clones_share_what_they_count() {
+        let metrics = Metrics::new("postgres");
+        metrics.clone().retried();
+        let page = metrics.page(Readings::default()).expect("a page");
+        assert!(page.contains("\nsalur_transaction_retries_total 1\n"), "{page}");
+        assert!(page.contains("salur_build{") && page.contains("database=\"postgres\""), "{page}");
+    }
+}
