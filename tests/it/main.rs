@@ -3,6 +3,7 @@
 mod api;
 mod claims;
 mod cli;
+mod fire;
 mod harness;
 mod operations;
 mod schema;

@@ -1,6 +1,7 @@
 //! The books: what must hold in the database after every test, asked over a connection of our
 //! own, in SQL that shares nothing with the program's.
 
+use salur::store::Store;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 use super::database::{Kind, TestDatabase};
@@ -135,15 +136,20 @@ pub async fn count(db: &TestDatabase, sql: &str) -> i64 {
 /// Panics where a sum does not add up, a version has no entry, or a transaction was left open.
 /// Nobody may be writing meanwhile.
 pub async fn check_books(world: &World) {
-    let odd = world.store.recount().await.expect("the recount runs");
+    check_books_of(&world.store, &world.db).await;
+}
+
+/// As [`check_books`], of a database with no world around it.
+pub async fn check_books_of(store: &Store, db: &TestDatabase) {
+    let odd = store.recount().await.expect("the recount runs");
     assert!(odd.is_empty(), "the recount finds {odd:?}");
-    let own = connect(&world.db).await;
+    let own = connect(db).await;
     for (promise, sql) in BROKEN {
-        assert_eq!(number(&world.db, &own, sql).await, 0, "{promise}");
+        assert_eq!(number(db, &own, sql).await, 0, "{promise}");
     }
-    if world.db.kind() == Kind::Postgres {
+    if db.kind() == Kind::Postgres {
         let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
                     AND state LIKE 'idle in transaction%'";
-        assert_eq!(number(&world.db, &own, open).await, 0, "a transaction was left open");
+        assert_eq!(number(db, &own, open).await, 0, "a transaction was left open");
     }
 }

@@ -60,7 +60,12 @@ impl TestDatabase {
     /// A database on the server that the environment names. Panics where it names none: a run
     /// that leaves PostgreSQL out must not look like one that passed.
     pub async fn postgres() -> Self {
-        Self::postgres_like("template0").await
+        Self::postgres_like(&server_of_this_run(), "template0").await
+    }
+
+    /// A database on a server of the test's own. `more` goes on where CREATE DATABASE ends.
+    pub async fn on_server(server: &str, more: &str) -> Self {
+        Self::postgres_like(server, &format!("template0 {more}")).await
     }
 
     /// A copy of this database, of the same kind and with the same content. Nobody may be
@@ -79,18 +84,15 @@ impl TestDatabase {
                 }
                 copy
             }
-            Home::Server { database, .. } => Self::postgres_like(database).await,
+            Home::Server { url, database } => Self::postgres_like(url, database).await,
         }
     }
 
-    async fn postgres_like(template: &str) -> Self {
-        let server = std::env::var(SERVER).unwrap_or_else(|_| {
-            panic!("{SERVER} is not set, so there is no PostgreSQL to test on: run the tests through `make test`, or one of them by `scripts/with-postgres.sh cargo test --release NAME`")
-        });
+    async fn postgres_like(server: &str, template: &str) -> Self {
         let database = unique_name();
         let create = format!("CREATE DATABASE {database} TEMPLATE {template}");
-        on_server(&server, &create).await.expect("the test server creates databases");
-        Self { url: with_database(&server, &database), home: Home::Server { url: server, database } }
+        on_server(server, &create).await.expect("the test server creates databases");
+        Self { url: with_database(server, &database), home: Home::Server { url: server.to_owned(), database } }
     }
 
     /// The address in the form that `--database` takes.
@@ -117,6 +119,12 @@ impl Drop for TestDatabase {
             eprintln!("{} could not be removed: {error}", self.url);
         }
     }
+}
+
+fn server_of_this_run() -> String {
+    std::env::var(SERVER).unwrap_or_else(|_| {
+        panic!("{SERVER} is not set, so there is no PostgreSQL to test on: run the tests through `make test`, or one of them by `scripts/with-postgres.sh cargo test --release NAME`")
+    })
 }
 
 /// Drops the database with all connections that are still open to it. The test's own runtime

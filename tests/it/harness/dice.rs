@@ -18,6 +18,16 @@ impl Dice {
         Dice(seed)
     }
 
+    /// From which the same throws follow once more.
+    pub fn seed(&self) -> u64 {
+        self.0
+    }
+
+    /// Other dice, that depend on these alone.
+    pub fn another(&mut self) -> Dice {
+        Dice(self.next())
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -7,4 +7,5 @@ pub mod database;
 pub mod dice;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod world;

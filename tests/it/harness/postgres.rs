@@ -74,6 +74,11 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// A directory that belongs to the server's account.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// Starts, recovers from a crash where there was one, and takes connections.
     pub async fn start(&mut self) {
         assert!(self.postmaster.is_none(), "the server runs already");

@@ -13,13 +13,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::app::{LONG, code_of};
+use super::app::{LONG, code_of, request_text};
 
 /// Waits until `holds`; panics where it does not come true on any machine that is not broken.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = Instant::now() + LONG;
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    within(LONG, what, holds).await;
+}
+
+/// As [`until`], where the time is part of what is promised.
+pub async fn within<F: Future<Output = bool>>(time: Duration, what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = Instant::now() + time;
     while !holds().await {
-        assert!(Instant::now() < deadline, "{what}: not within {LONG:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {time:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -122,6 +127,18 @@ impl ServerProcess {
         is_running(self.id())
     }
 
+    /// Whether it says of itself that it can answer truthfully.
+    pub async fn is_ready(&self) -> bool {
+        let ask = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.write_all(request_text("GET", "/health/ready", &[], "").as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.map(|_| answer)
+        };
+        let answer = tokio::time::timeout(LONG, ask).await.expect("it answers in time");
+        answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    }
+
     /// The end of what it has logged.
     pub fn last_words(&self) -> String {
         last_lines(&self.log)
@@ -130,6 +147,9 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server's last words:\n{}", self.last_words());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -162,6 +182,17 @@ impl Client {
             self.stream = None;
         }
         answer
+    }
+
+    /// Sends a request and leaves after `patience`, whatever came of it; with `reset`, rudely.
+    pub async fn leave_after(&mut self, body: &str, patience: Duration, reset: bool) -> Result<(), Error> {
+        let mut stream = TcpStream::connect(self.current()).await?;
+        stream.write_all(self.request(body).as_bytes()).await?;
+        let _ = tokio::time::timeout(patience, stream.readable()).await;
+        if reset {
+            stream.set_zero_linger()?;
+        }
+        Ok(())
     }
 
     fn current(&mut self) -> SocketAddr {
