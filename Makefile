@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run test check bless
+.PHONY: help run test check bless bench
 
 help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -27,3 +27,7 @@ bless: ## Renew schema.graphql from the code
 	cargo build --release
 	$(SALUR) schema > $(TARGET_DIR)/schema.graphql
 	mv $(TARGET_DIR)/schema.graphql schema.graphql
+
+# For a part: make bench args='connections=16 rounds=9 only=ours-postgres'
+bench: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
+	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --bench claims -- $(args)
