@@ -84,6 +84,11 @@ impl Wish {
 }
 
 impl Site {
+    /// Tells the callers where the server listens.
+    pub fn served_by(&self, server: &ServerProcess) {
+        self.place.send_replace(server.address);
+    }
+
     pub async fn settle(db: TestDatabase) -> Site {
         let world = World::new(db).await;
         let mut bearers = Vec::new();

@@ -1,8 +1,9 @@
 //! The disk is full. Callers are told to send the same request again, nothing is done by halves, and
 //! the server goes on by itself once there is room.
 //!
-//! PostgreSQL meets it in a way that works everywhere (it answers as it does on a full disk) and,
-//! where this process may mount one, on a disk of its own that is filled to the last byte.
+//! Each database meets it in a way that works everywhere (the server's files may not grow, or
+//! PostgreSQL answers as it does on a full disk) and, where this process may mount one, on a disk of
+//! its own that is filled to the last byte.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -98,6 +99,48 @@ async fn tables_of_postgres_on_a_full_disk_harm_nothing() {
     let server = site.serve().await;
     under_pressure(site, server, "tmpfs", &disk).await;
     drop(postgres);
+}
+
+// ---------------------------------------------------------------- files that may not grow
+
+/// A limit on the size of the server's files, as of now.
+struct Limit {
+    server: u32,
+    file: PathBuf,
+}
+
+impl Limit {
+    fn set(&self, soft: &str) {
+        let set = Command::new("prlimit")
+            .args(["--pid", &self.server.to_string(), &format!("--fsize={soft}:unlimited")])
+            .status();
+        assert!(set.expect("there is a program prlimit").success(), "a process may be limited by its parent");
+    }
+}
+
+impl Disk for Limit {
+    async fn fill(&self) {
+        let size = |end: &str| fs::metadata(format!("{}{end}", self.file.display())).map_or(0, |file| file.len());
+        self.set(&size("").max(size("-wal")).to_string());
+    }
+
+    async fn free(&self) {
+        self.set("unlimited");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_that_may_not_grow_harms_nothing() {
+    let site = Site::settle(TestDatabase::sqlite()).await;
+    let inner = ServerProcess::command(site.db.url(), &site.home.path(""));
+    // A write beyond the limit shall fail, not end the process.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(site.home.path(""));
+    let server = ServerProcess::spawn(command, &site.home.path("")).await;
+    site.served_by(&server);
+    let disk = Limit { server: server.id(), file: site.db.url().trim_start_matches("sqlite://").into() };
+    under_pressure(site, server, "limit", disk).await;
 }
 
 // ---------------------------------------------------------------- PostgreSQL's own words
