@@ -16,6 +16,7 @@ mod m20260301_000003_ledger;
 mod m20260301_000004_deliveries;
 mod m20260301_000005_overlap;
 mod m20260301_000006_journal;
+mod m20260301_000007_feed;
 
 pub struct Migrator;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000004_deliveries::Step),
             Box::new(m20260301_000005_overlap::Step),
             Box::new(m20260301_000006_journal::Step),
+            Box::new(m20260301_000007_feed::Step),
         ]
     }
 }

@@ -3,7 +3,7 @@
 
 use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
-use super::{Commit, Store};
+use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use sea_orm::{
@@ -35,6 +35,8 @@ pub struct Tx {
     pub(super) changed: Vec<Need>,
     /// Areas, programs or very many needs have changed: followers read everything anew.
     pub(super) reload: bool,
+    /// The number under which followers meet this transaction; see [`super::Seen`].
+    pub(super) position: Option<i64>,
     conflict: bool,
     abandoned: bool,
 }
@@ -139,7 +141,7 @@ impl Store {
                 match store.attempt(command.as_ref()).await {
                     Attempt::Done(answer, commit) => {
                         store.announce(&commit);
-                        return Ok(answer);
+                        return Ok((answer, commit.position));
                     }
                     Attempt::Failed(error) => return Err(error),
                     Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
@@ -150,7 +152,10 @@ impl Store {
                 }
             }
         });
-        task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))
+        let (answer, position) =
+            task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))?;
+        position::note_commit(position);
+        Ok(answer)
     }
 
     /// On SQLite the write lock is taken at once: a transaction that reads before it writes would fail
@@ -177,6 +182,7 @@ impl Store {
             clock_offset: self.clock.offset_micros(),
             changed: Vec::new(),
             reload: false,
+            position: None,
             conflict: false,
             abandoned: false,
         };
@@ -186,7 +192,7 @@ impl Store {
                 Attempt::Done(answer, Commit::default())
             }
             Ok(answer) => {
-                let commit = Commit { needs: tx.changed, reload: tx.reload };
+                let commit = Commit { needs: tx.changed, reload: tx.reload, position: tx.position };
                 match tx.inner.commit().await {
                     Ok(()) => Attempt::Done(answer, commit),
                     Err(e) if lost(&e) => Attempt::LostRace(StoreError::from_db(self.dialect, &e)),

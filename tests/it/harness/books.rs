@@ -63,9 +63,8 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     (
         "every version of a need is told to followers once",
-        "SELECT count(*) AS n FROM need d LEFT JOIN (SELECT need_id, count(*) AS told, count(DISTINCT version) AS versions,
-         max(version) AS latest FROM change_log GROUP BY need_id) g ON g.need_id = d.id
-         WHERE COALESCE(g.told, 0) <> d.version OR g.versions <> d.version OR g.latest <> d.version",
+        "SELECT count(*) AS n FROM need d LEFT JOIN (SELECT need_id, count(*) AS told FROM ({told}) t GROUP BY need_id) g
+         ON g.need_id = d.id WHERE COALESCE(g.told, 0) <> d.version",
     ),
     (
         "every version of a line has one audit entry",
@@ -96,6 +95,14 @@ const BROKEN: &[(&str, &str)] = &[
          AS n",
     ),
 ];
+
+/// The change log, one row for each need that a row of it names.
+fn told(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sqlite => "SELECT j.value AS need_id FROM change_log c, json_each(c.needs) j",
+        Kind::Postgres => "SELECT j.value::bigint AS need_id FROM change_log c, jsonb_array_elements(c.needs::jsonb) j",
+    }
+}
 
 /// A connection that knows nothing of the program.
 pub async fn connect(db: &TestDatabase) -> DatabaseConnection {
@@ -134,7 +141,8 @@ pub async fn check_books(world: &World) {
     assert!(odd.is_empty(), "the recount finds {odd:?}");
     let own = connect(&world.db).await;
     for (promise, sql) in BROKEN {
-        assert_eq!(number(&world.db, &own, sql).await, 0, "{promise}");
+        let sql = sql.replace("{told}", told(world.db.kind()));
+        assert_eq!(number(&world.db, &own, &sql).await, 0, "{promise}");
     }
     if world.db.kind() == Kind::Postgres {
         let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
