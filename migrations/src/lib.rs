@@ -16,6 +16,7 @@ mod m20260301_000003_ledger;
 mod m20260301_000004_deliveries;
 mod m20260301_000005_overlap;
 mod m20260301_000006_journal;
+mod m20260301_000007_feed;
 mod m20260301_000008_packs;
 
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000004_deliveries::Step),
             Box::new(m20260301_000005_overlap::Step),
             Box::new(m20260301_000006_journal::Step),
+            Box::new(m20260301_000007_feed::Step),
             Box::new(m20260301_000008_packs::Step),
         ]
     }

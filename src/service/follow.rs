@@ -85,7 +85,7 @@ impl Service {
         let mut cursor = self.0.following.cursor.lock().await;
         self.0.following.reload_asked.store(false, Ordering::SeqCst);
         let snapshot = self.store().snapshot().await?;
-        let position = snapshot.cursor;
+        let position = snapshot.cursor.clone();
         // Whoever watches is told of what a reading brings, as of any other change; the first one brings everything.
         let news = if self.atlas().is_ready() { self.news_of(&snapshot.needs) } else { Vec::new() };
         let contents = contents(snapshot)?;
@@ -103,15 +103,14 @@ impl Service {
 
     /// Reads the change log up to its end. `false`: everything must be read anew.
     async fn catch_up(&self, cursor: &mut Option<Cursor>) -> Result<bool, StoreError> {
-        let Some(mut at) = *cursor else { return Ok(false) };
+        let Some(at) = cursor else { return Ok(false) };
         match self.store().changes_since(at).await? {
             Feed::StartAnew => Ok(false),
             Feed::Changes(needs, next) => {
                 if !needs.is_empty() {
                     self.take_in(&needs);
                 }
-                at = next;
-                *cursor = Some(at);
+                *cursor = Some(next);
                 Ok(true)
             }
         }

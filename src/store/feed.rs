@@ -1,29 +1,42 @@
-//! Following the database: everything once, then every change, in the order of commits.
+//! Following the database: everything once, then every change.
 //!
 //! PostgreSQL gives ids in the order in which statements run, not in which transactions commit, so
-//! a cursor on the id alone loses rows. A follower therefore reads all rows it has not finished
-//! with, and moves its cursor only over those below every running transaction. What it reads are
-//! states, not deltas, so reading a row twice is harmless.
+//! a cursor on the id loses rows. A follower's cursor is therefore the snapshot of its last look:
+//! new to it is exactly what that snapshot did not see ended and the present one does. A
+//! transaction that stays open holds nothing back and is read once, when it has committed. What is
+//! read are states, not deltas.
+//!
+//! Numbers of transactions mean something only within one life of one database; [`Cursor`] says
+//! which that was, and any other calls for a new start.
 
 use super::Store;
 use super::areas::AreaDigest;
 use super::dialect::Dialect;
 use super::error::StoreError;
+use super::position::Seen;
 use super::programs::{ITEM_COLUMNS, ItemRecord, PROGRAM_COLUMNS, ProgramRecord};
-use super::rows::{NEED_COLUMNS, NeedRow};
+use super::rows::{NEED_COLUMNS, NeedRow, ids};
 use crate::domain::area::AreaCode;
+use crate::domain::calendar::Moment;
 use crate::domain::ids::AreaId;
 use crate::domain::need::Need;
 use crate::domain::program::{Item, Program};
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, FromQueryResult, IsolationLevel, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectionTrait, FromQueryResult, IsolationLevel, Statement, TransactionOptions, TransactionTrait,
+    Value,
 };
+use std::collections::BTreeSet;
 
-/// How far a follower has read. Opaque.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a follower has read, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    xid: i64,
+    pub seen: Seen,
+    /// The database's clock at that look.
+    pub as_of: Moment,
+    /// Drawn anew in every database and every copy of one.
+    pub epoch: String,
+    /// Which life of which database `seen` counts in.
+    life: String,
     id: i64,
     edition: i64,
     programs: i64,
@@ -77,79 +90,105 @@ struct AreaRecord {
 
 #[derive(FromQueryResult)]
 struct Marks {
-    horizon: i64,
+    seen: String,
+    now: i64,
+    epoch: String,
+    life: String,
+    standby: bool,
     id: i64,
     edition: i64,
     programs: i64,
     oldest: i64,
 }
 
-#[derive(FromQueryResult)]
-struct ChangeRow {
-    log_id: i64,
-    xid: i64,
-    id: i64,
-    area_id: i64,
-    program_id: i64,
-    item_id: i64,
-    period_start: String,
-    period_end: String,
-    required: i64,
-    reserved: i64,
-    delivered: i64,
-    severity: i64,
-    status: String,
-    version: i64,
-}
-
-impl ChangeRow {
-    fn into_need(self) -> Result<Need, StoreError> {
-        NeedRow {
+impl Marks {
+    fn into_cursor(self, store: &Store) -> Result<Cursor, StoreError> {
+        if self.standby {
+            return Err(StoreError::Unavailable("this server is a standby: it may be behind for ever".into()));
+        }
+        Ok(Cursor {
+            seen: self.seen.parse().map_err(|()| StoreError::corrupt("snapshot"))?,
+            as_of: Moment(self.now + store.clock.offset_micros()),
+            life: format!("{}/{}", self.life, self.epoch),
+            epoch: self.epoch,
             id: self.id,
-            area_id: self.area_id,
-            program_id: self.program_id,
-            item_id: self.item_id,
-            period_start: self.period_start,
-            period_end: self.period_end,
-            required: self.required,
-            reserved: self.reserved,
-            delivered: self.delivered,
-            severity: self.severity,
-            status: self.status,
-            version: self.version,
-        }
-        .into_need()
+            edition: self.edition,
+            programs: self.programs,
+        })
     }
 }
 
-/// Changes read in one go.
-const MOST: i64 = 20_000;
+/// A look at the change log: the marks, and one new row, if any.
+#[derive(FromQueryResult)]
+struct Look {
+    #[sea_orm(nested)]
+    marks: Marks,
+    needs: Option<String>,
+}
 
-fn marks_sql(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Postgres => {
-            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
-             COALESCE((SELECT max(id) FROM change_log), 0) AS id,
-             COALESCE((SELECT max(id) FROM edition), 0) AS edition,
-             CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)
-                 AS BIGINT) AS programs,
-             COALESCE((SELECT min(id) FROM change_log), 0) AS oldest"
-        }
-        Dialect::Sqlite => {
-            "SELECT 0 AS horizon, COALESCE((SELECT max(id) FROM change_log), 0) AS id,
-             COALESCE((SELECT max(id) FROM edition), 0) AS edition,
-             CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)
-                 AS BIGINT) AS programs,
-             COALESCE((SELECT min(id) FROM change_log), 0) AS oldest"
-        }
-    }
+/// Rows of the change log read at once; who has missed more is quicker in reading everything.
+const MOST: i64 = 20_000;
+/// Needs read in one statement, which has a time limit.
+const NEEDS_AT_ONCE: usize = 5_000;
+
+/// What makes a PostgreSQL another one to its followers, and what fewer rights leave of it. After a
+/// crash numbers of transactions that left no trace are given again: then statistics start anew,
+/// too, even where only one process crashed and the server's start stays what it was.
+pub(super) const LIFE: [&str; 2] = [
+    "concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+     CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+     (SELECT oid FROM pg_database WHERE datname = current_database()),
+     extract(epoch FROM pg_postmaster_start_time()), (SELECT stats_reset FROM pg_stat_bgwriter))",
+    "concat_ws('/', (SELECT oid FROM pg_database WHERE datname = current_database()),
+     extract(epoch FROM pg_postmaster_start_time()), (SELECT stats_reset FROM pg_stat_bgwriter))",
+];
+
+/// The part of it that a copy does not share with its original and that no restart changes.
+pub(super) fn home_sql(life: &str) -> String {
+    let server = if life == LIFE[0] { "(SELECT system_identifier::text FROM pg_control_system())" } else { "'server'" };
+    format!(
+        "concat_ws('/', {server}, (SELECT oid FROM pg_database WHERE datname = current_database()),
+         'change_log'::regclass::oid)"
+    )
+}
+
+fn marks_sql(store: &Store) -> String {
+    let (seen, now, life, standby) = match store.dialect {
+        Dialect::Postgres => (
+            "pg_current_snapshot()::text",
+            "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+            // A table that was made anew, as by a restore in place, has another number.
+            format!("concat_ws('/', {}, 'change_log'::regclass::oid)", store.life),
+            "pg_is_in_recovery()",
+        ),
+        // One writer: ids are given in the order of commits and stand for transactions.
+        Dialect::Sqlite => (
+            "(SELECT '0:' || (COALESCE(max(id), 0) + 1) || ':' FROM change_log)",
+            "CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000",
+            "'file'".to_owned(),
+            "FALSE",
+        ),
+    };
+    format!(
+        "SELECT {seen} AS seen, {now} AS now, {life} AS life, {standby} AS standby, (SELECT epoch FROM feed) AS epoch,
+         COALESCE((SELECT max(id) FROM change_log), 0) AS id, COALESCE((SELECT min(id) FROM change_log), 0) AS oldest,
+         COALESCE((SELECT max(id) FROM edition), 0) AS edition,
+         CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)
+             AS BIGINT) AS programs"
+    )
 }
 
 impl Store {
-    async fn in_snapshot<T: FromQueryResult>(&self, tx: &DatabaseTransaction, sql: &str) -> Result<Vec<T>, StoreError> {
+    /// Reads on the followers' own connections, or in a transaction on one of them.
+    async fn watch<T: FromQueryResult, const N: usize>(
+        &self,
+        on: &impl ConnectionTrait,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Vec<T>, StoreError> {
         let fail = |e: &sea_orm::DbErr| StoreError::from_db(self.dialect, e);
-        let statement = Statement::from_string(self.dialect.backend(), sql);
-        let rows = tx.query_all_raw(statement).await.map_err(|e| fail(&e))?;
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let rows = on.query_all_raw(statement).await.map_err(|e| fail(&e))?;
         rows.iter().map(|r| T::from_query_result(r, "")).collect::<Result<_, _>>().map_err(|e| fail(&e))
     }
 
@@ -163,26 +202,28 @@ impl Store {
             },
             Dialect::Sqlite => TransactionOptions::default(),
         };
-        let tx = self.reader.begin_with_options(options).await;
+        let tx = self.watcher.begin_with_options(options).await;
         let tx = tx.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         if self.dialect == Dialect::Postgres {
             let lifted = tx.execute_unprepared("SET LOCAL statement_timeout = 0").await;
             lifted.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         }
-        let marks: Vec<Marks> = self.in_snapshot(&tx, marks_sql(self.dialect)).await?;
+        let marks: Vec<Marks> = self.watch(&tx, &marks_sql(self), []).await?;
         let marks = marks.into_iter().next().ok_or_else(|| StoreError::corrupt("change log"))?;
+        let cursor = marks.into_cursor(self)?;
         let programs: Vec<ProgramRecord> =
-            self.in_snapshot(&tx, &format!("SELECT {PROGRAM_COLUMNS} FROM program ORDER BY key")).await?;
+            self.watch(&tx, &format!("SELECT {PROGRAM_COLUMNS} FROM program ORDER BY key"), []).await?;
         let items: Vec<ItemRecord> =
-            self.in_snapshot(&tx, &format!("SELECT {ITEM_COLUMNS} FROM item ORDER BY key")).await?;
+            self.watch(&tx, &format!("SELECT {ITEM_COLUMNS} FROM item ORDER BY key"), []).await?;
         let areas: Vec<AreaRecord> = self
-            .in_snapshot(
+            .watch(
                 &tx,
                 "SELECT id, code, name, label, lon, lat, geometry, shape_source, households, poor_households, bps_code
                  FROM area",
+                [],
             )
             .await?;
-        let needs: Vec<NeedRow> = self.in_snapshot(&tx, &format!("SELECT {NEED_COLUMNS} FROM need")).await?;
+        let needs: Vec<NeedRow> = self.watch(&tx, &format!("SELECT {NEED_COLUMNS} FROM need"), []).await?;
         // Nothing was written; how the transaction ends does not matter.
         let _ = tx.rollback().await;
         let mut areas = areas
@@ -211,50 +252,52 @@ impl Store {
             items: items.into_iter().map(ItemRecord::into_item).collect::<Result<_, _>>()?,
             areas,
             needs: needs.into_iter().map(NeedRow::into_need).collect::<Result<_, _>>()?,
-            cursor: Cursor { xid: marks.horizon, id: marks.id, edition: marks.edition, programs: marks.programs },
-            edition: marks.edition,
+            edition: cursor.edition,
+            cursor,
         })
     }
 
-    /// What has happened since `cursor`.
-    pub async fn changes_since(&self, cursor: Cursor) -> Result<Feed, StoreError> {
-        let marks: Vec<Marks> = self.read_all(marks_sql(self.dialect), []).await?;
-        let marks = marks.into_iter().next().ok_or_else(|| StoreError::corrupt("change log"))?;
+    /// What has happened since `cursor`. One statement where nothing has.
+    pub async fn changes_since(&self, cursor: &Cursor) -> Result<Feed, StoreError> {
+        let new = match self.dialect {
+            Dialect::Postgres => {
+                "SELECT needs FROM change_log WHERE xid >= CAST($1::text AS xid8)
+                 UNION ALL SELECT needs FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
+            }
+            Dialect::Sqlite => "SELECT needs FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'",
+        };
+        // One statement sees by one snapshot: the marks and the rows belong together.
+        let sql = format!(
+            "SELECT m.*, c.needs FROM ({}) m LEFT JOIN (SELECT needs FROM ({new}) n LIMIT $3) c ON TRUE",
+            marks_sql(self)
+        );
+        let values = [cursor.seen.end().to_string().into(), cursor.seen.running_text().into(), MOST.into()];
+        let rows: Vec<Look> = self.watch(&self.watcher, &sql, values).await?;
+        let full = rows.len() as i64 == MOST;
+        let mut changed = BTreeSet::new();
+        let mut marks = None;
+        for look in rows {
+            if let Some(needs) = look.needs {
+                let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
+                changed.extend(needs);
+            }
+            marks = Some(look.marks);
+        }
+        let marks = marks.ok_or_else(|| StoreError::corrupt("change log"))?;
         let pruned = marks.oldest > cursor.id + 1 && marks.id > cursor.id;
-        let behind = marks.id < cursor.id || marks.horizon < cursor.xid;
-        if marks.edition != cursor.edition || marks.programs != cursor.programs || pruned || behind {
+        let next = marks.into_cursor(self)?;
+        let other = next.life != cursor.life || next.edition != cursor.edition || next.programs != cursor.programs;
+        let back = next.id < cursor.id || next.seen.end() < cursor.seen.end();
+        if other || back || pruned || full {
             return Ok(Feed::StartAnew);
         }
-        let needs = NEED_COLUMNS.replace(", ", ", n.");
-        let rows: Vec<ChangeRow> = match self.dialect {
-            Dialect::Postgres => {
-                let sql = format!(
-                    "SELECT c.id AS log_id, c.xid::text::bigint AS xid, n.{needs} FROM change_log c
-                     JOIN need n ON n.id = c.need_id
-                     WHERE c.xid >= CAST($1::text AS xid8) ORDER BY c.xid, c.id LIMIT $2"
-                );
-                self.read_all(&sql, [cursor.xid.to_string().into(), MOST.into()]).await?
-            }
-            Dialect::Sqlite => {
-                let sql = format!(
-                    "SELECT c.id AS log_id, 0 AS xid, n.{needs} FROM change_log c
-                     JOIN need n ON n.id = c.need_id WHERE c.id > $1 ORDER BY c.id LIMIT $2"
-                );
-                self.read_all(&sql, [cursor.id.into(), MOST.into()]).await?
-            }
-        };
-        let full = rows.len() as i64 == MOST;
-        let mut next = cursor;
-        let last_xid = rows.last().map(|r| r.xid);
-        next.id = rows.iter().map(|r| r.log_id).max().unwrap_or(cursor.id).max(cursor.id);
-        if self.dialect == Dialect::Postgres {
-            // Below the horizon everything is settled and, unless the round was full, has been read.
-            next.xid = if full { last_xid.unwrap_or(cursor.xid).min(marks.horizon) } else { marks.horizon };
-            if full && next.xid == cursor.xid {
-                return Ok(Feed::StartAnew);
-            }
+        let changed: Vec<i64> = changed.into_iter().collect();
+        let mut needs = Vec::with_capacity(changed.len());
+        let sql = format!("SELECT {NEED_COLUMNS} FROM need WHERE id {}", self.dialect.numbers("$1"));
+        for chunk in changed.chunks(NEEDS_AT_ONCE) {
+            let rows: Vec<NeedRow> = self.watch(&self.watcher, &sql, [ids(chunk.iter().copied())]).await?;
+            needs.extend(rows.into_iter().map(NeedRow::into_need).collect::<Result<Vec<_>, _>>()?);
         }
-        let needs = rows.into_iter().map(ChangeRow::into_need).collect::<Result<_, _>>()?;
         Ok(Feed::Changes(needs, next))
     }
 

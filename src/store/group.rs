@@ -11,7 +11,7 @@
 use super::ledger::Wait;
 use super::opening::{ClaimGroup, OpenClaim, Opened, Verdict};
 use super::write::Attempt;
-use super::{Store, StoreError};
+use super::{Store, StoreError, position};
 use crate::metrics::Counted;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,8 @@ const MOST_LINES: usize = 4_000;
 /// Groups apart, which wait for locks, at most: they must not take all connections.
 const MOST_APART: usize = 4;
 
-type Answer = Result<Opened, StoreError>;
+/// With the position of its commit.
+type Answer = Result<(Opened, Option<i64>), StoreError>;
 
 /// A claim and who waits for its answer.
 struct Waiting {
@@ -92,7 +93,7 @@ impl Store {
     /// inside this process have been told. A caller who goes away does not stop it.
     ///
     /// After [`StoreError::Unavailable`] the outcome may be unknown; the same key makes it known.
-    pub async fn open_claim(&self, claim: OpenClaim) -> Answer {
+    pub async fn open_claim(&self, claim: OpenClaim) -> Result<Opened, StoreError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             claim: Arc::new(claim),
@@ -103,7 +104,10 @@ impl Store {
         if self.queue.push(waiting) {
             tokio::spawn(self.clone().lead());
         }
-        answered.await.unwrap_or_else(|_| Err(StoreError::Fault("a claim's group stopped".into())))
+        let (opened, position) =
+            answered.await.unwrap_or_else(|_| Err(StoreError::Fault("a claim's group stopped".into())))?;
+        position::note_commit(position);
+        Ok(opened)
     }
 
     async fn lead(self) {
@@ -148,7 +152,9 @@ impl Store {
                 let mut put_off = Vec::new();
                 for (waiting, verdict) in group.into_iter().zip(verdicts) {
                     match verdict {
-                        Verdict::Answered(answer) => drop(waiting.answer.send(answer)),
+                        Verdict::Answered(answer) => {
+                            let _ = waiting.answer.send(answer.map(|opened| (opened, commit.position)));
+                        }
                         Verdict::PutOff => put_off.push(waiting),
                     }
                 }
@@ -174,13 +180,14 @@ impl Store {
     /// is found, and what was meant is what it says.
     async fn open_alone(&self, claim: Arc<OpenClaim>, mut sent: Option<Verdict>) -> Answer {
         let command = ClaimGroup { claims: vec![claim], wait: Wait::ForAll };
-        let found = self.repeat(&command, |verdicts| sent = verdicts.into_iter().next()).await?.pop();
-        match (found, sent) {
+        let (mut found, position) = self.repeat(&command, |verdicts| sent = verdicts.into_iter().next()).await?;
+        let answer = match (found.pop(), sent) {
             (Some(Verdict::Answered(Ok(found))), Some(Verdict::Answered(Ok(meant)))) if found.is_replay_of(&meant) => {
                 Ok(meant)
             }
             (Some(Verdict::Answered(answer)), _) => answer,
             _ => Err(StoreError::Fault("a claim was left undecided".into())),
-        }
+        };
+        answer.map(|opened| (opened, position))
     }
 }

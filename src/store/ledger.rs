@@ -20,6 +20,7 @@ use super::Author;
 use super::audit::{self, Entry};
 use super::batch::{Batch, Kind};
 use super::dialect::Column::{self, Int};
+use super::dialect::Dialect;
 use super::error::StoreError;
 use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow, batch, ids};
 use super::write::Tx;
@@ -476,17 +477,20 @@ fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iter
     records.values().filter(|r| r.before != r.after)
 }
 
+/// Needs in one row of the change log at most: an import of a city must not become one value of megabytes.
+const LOGGED_AT_ONCE: usize = 5_000;
+
 /// Tells followers which needs have a new version.
 pub(super) async fn log_changes(tx: &mut Tx, needs: &[Need], now: Moment) -> Result<(), StoreError> {
-    if needs.is_empty() {
-        return Ok(());
+    let number = match tx.dialect {
+        Dialect::Postgres => "xid::text::bigint",
+        Dialect::Sqlite => "id",
+    };
+    let sql = format!("INSERT INTO change_log (needs, at) VALUES ($1, $2) RETURNING {number} AS id");
+    for chunk in needs.chunks(LOGGED_AT_ONCE) {
+        tx.position = Some(tx.insert(&sql, [ids(chunk.iter().map(|n| n.id.0)), now.0.into()]).await?);
     }
-    let sql = format!(
-        "INSERT INTO change_log (need_id, version, at) SELECT id, version, CAST($2 AS BIGINT) FROM {}",
-        tx.dialect.rows("$1", &[("id", Int), ("version", Int)])
-    );
-    let rows = batch(needs, |n| json!({"id": n.id.0, "version": n.version}));
-    tx.run(&sql, [rows, now.0.into()]).await.map(|_| ())
+    Ok(())
 }
 
 async fn write_needs(tx: &mut Tx, needs: impl Iterator<Item = &Moved<Need>>) -> Result<(), StoreError> {

@@ -21,6 +21,7 @@ mod needs;
 mod opening;
 mod overlaps;
 mod people;
+mod position;
 mod programs;
 mod rows;
 mod write;
@@ -42,6 +43,7 @@ pub use overlaps::{
     RecomputeOverlaps, ResolveOverlap,
 };
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
+pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
 pub use write::{Command, Tx};
 
@@ -54,8 +56,8 @@ use dialect::Dialect;
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, FromQueryResult, QueryResult,
-    Statement, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
+    QueryResult, Statement, Value,
 };
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -71,6 +73,8 @@ pub struct Commit {
     pub needs: Vec<Need>,
     /// Areas, programs or very many needs have changed: read everything anew.
     pub reload: bool,
+    /// The transaction, where followers are told of it: see [`Seen`].
+    pub position: Option<i64>,
 }
 
 type Follower = Box<dyn Fn(&Commit) + Send + Sync>;
@@ -79,6 +83,11 @@ type Follower = Box<dyn Fn(&Commit) + Send + Sync>;
 pub struct Store {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// For those who follow: connections of their own, so that whatever fills or blocks the others does
+    /// not stop the map.
+    watcher: DatabaseConnection,
+    /// How this PostgreSQL is told from another: one of [`feed::LIFE`].
+    life: &'static str,
     dialect: Dialect,
     clock: Clock,
     faults: Faults,
@@ -124,7 +133,7 @@ impl Store {
                 "the URL must start with sqlite:// or postgres://, for example sqlite://salur.db",
             ));
         };
-        let (writer, reader) = match dialect {
+        let (writer, reader, watcher) = match dialect {
             Dialect::Sqlite => {
                 let writer = connect(dialect, sqlite_options(url, 1, false)).await?;
                 let store_version = version_of_sqlite(&writer).await?;
@@ -134,25 +143,34 @@ impl Store {
                         "this SQLite library is older than 3.51.3, which can corrupt a database; use a newer build",
                     ));
                 }
-                (writer, connect(dialect, sqlite_options(url, options.connections, true)).await?)
+                let reader = connect(dialect, sqlite_options(url, options.connections, true)).await?;
+                (writer, reader, connect(dialect, watching(sqlite_options(url, WATCHERS, true))).await?)
             }
             Dialect::Postgres => {
-                let pool = connect(dialect, postgres_options(url, options.connections)).await?;
-                (pool.clone(), pool)
+                let pool = connect(dialect, postgres_options(url, options.connections, "5s")).await?;
+                (pool.clone(), pool, connect(dialect, watching(postgres_options(url, WATCHERS, "2s"))).await?)
             }
         };
-        let metrics = Metrics::new(dialect.name());
-        Ok(Store {
+        let mut store = Store {
             writer,
             reader,
+            watcher,
+            life: feed::LIFE[0],
             dialect,
             clock: options.clock.clone(),
             faults: options.faults.clone(),
             queue: Arc::default(),
             follower: Arc::default(),
-            metrics,
+            metrics: Metrics::new(dialect.name()),
             running: watch::Sender::default(),
-        })
+        };
+        if dialect == Dialect::Postgres
+            && let Err(StoreError::Fault(cause)) = store.read_one(&format!("SELECT {}", store.life), []).await
+        {
+            tracing::warn!(cause, "PostgreSQL does not say which server it is; restart Salur after a fail-over");
+            store.life = feed::LIFE[1];
+        }
+        Ok(store)
     }
 
     /// Brings the database's shape up to date. Of several servers that start at once one does it, and
@@ -165,6 +183,7 @@ impl Store {
         }
         let moved = salur_migrations::Migrator::up(&tx, None).await;
         moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        self.come_home(&tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
     }
 
@@ -187,6 +206,28 @@ impl Store {
         missing.map_or(Ok(true), |own| {
             Err(StoreError::Fault(format!("another line of releases has been here: {} is missing", own.name())))
         })
+    }
+
+    /// A database that was copied, restored or has just been made gets an epoch of its own. Numbers of
+    /// transactions that it brings along are another server's: the rows that bear them become this
+    /// transaction's, so that followers meet each once.
+    async fn come_home(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
+        let here = match self.dialect {
+            Dialect::Postgres => format!("({})", feed::home_sql(self.life)),
+            Dialect::Sqlite => "'file'".to_owned(),
+        };
+        let away = format!("SELECT {here} AS here FROM feed WHERE home <> {here}");
+        if tx.query_one_raw(Statement::from_string(self.dialect.backend(), away)).await?.is_none() {
+            return Ok(());
+        }
+        let epoch: [u8; 16] =
+            crate::random::bytes().ok_or_else(|| DbErr::Custom("the system gives no randomness".into()))?;
+        let epoch: String = epoch.iter().map(|b| format!("{b:02x}")).collect();
+        tx.execute_unprepared(&format!("UPDATE feed SET epoch = '{epoch}', home = {here}")).await?;
+        if self.dialect == Dialect::Postgres {
+            tx.execute_unprepared("UPDATE change_log SET xid = pg_current_xact_id()").await?;
+        }
+        Ok(())
     }
 
     /// Takes the database's shape back to nothing. For rigs that prove the way back.
@@ -316,14 +357,22 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
     options
 }
 
-fn postgres_options(url: &str, connections: u32) -> ConnectOptions {
+/// Connections for those who follow at most.
+const WATCHERS: u32 = 2;
+
+fn watching(mut options: ConnectOptions) -> ConnectOptions {
+    options.min_connections(0).connect_lazy(true).acquire_timeout(Duration::from_secs(2));
+    options
+}
+
+fn postgres_options(url: &str, connections: u32, statement_timeout: &'static str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false);
     options.acquire_timeout(Duration::from_secs(10));
-    options.map_sqlx_postgres_opts(|o| {
+    options.map_sqlx_postgres_opts(move |o| {
         o.options([
             ("lock_timeout", "2s"),
-            ("statement_timeout", "5s"),
+            ("statement_timeout", statement_timeout),
             ("idle_in_transaction_session_timeout", "30s"),
             ("synchronous_commit", "on"),
             ("jit", "off"),

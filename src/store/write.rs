@@ -4,7 +4,7 @@
 use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
 use super::faults::{self, Fault, FaultStep, Faults};
-use super::{Commit, Store};
+use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
@@ -49,6 +49,8 @@ pub struct Tx {
     pub(super) changed: Vec<Need>,
     /// Areas, programs or very many needs have changed: followers read everything anew.
     pub(super) reload: bool,
+    /// The number under which followers meet this transaction; see [`super::Seen`].
+    pub(super) position: Option<i64>,
     conflict: bool,
     abandoned: bool,
     /// Lines whose hold has run out in this transaction.
@@ -191,7 +193,7 @@ impl Store {
                 match store.attempt(&command).await {
                     Attempt::Done(answer, commit) => {
                         store.announce(&commit);
-                        return Ok(answer);
+                        return Ok((answer, commit.position));
                     }
                     Attempt::Failed(error) | Attempt::Unknown(_, error) => return Err(error),
                     Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
@@ -203,7 +205,10 @@ impl Store {
                 }
             }
         });
-        task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))
+        let (answer, position) =
+            task.await.unwrap_or_else(|e| Err(StoreError::Fault(format!("a command stopped: {e}"))))?;
+        position::note_commit(position);
+        Ok(answer)
     }
 
     /// Runs a command that may be repeated as often as one likes, because its key makes a second time
@@ -213,13 +218,13 @@ impl Store {
         &self,
         command: &C,
         mut unknown: impl FnMut(C::Answer) + Send,
-    ) -> Result<C::Answer, StoreError> {
+    ) -> Result<(C::Answer, Option<i64>), StoreError> {
         let mut attempt = 0;
         loop {
             let error = match self.attempt(command).await {
                 Attempt::Done(answer, commit) => {
                     self.announce(&commit);
-                    return Ok(answer);
+                    return Ok((answer, commit.position));
                 }
                 Attempt::Failed(error) => return Err(error),
                 Attempt::Unknown(answer, error) => {
@@ -261,6 +266,7 @@ impl Store {
             clock_offset: self.clock.offset_micros(),
             changed: Vec::new(),
             reload: false,
+            position: None,
             conflict: false,
             abandoned: false,
             expired: 0,
@@ -272,7 +278,7 @@ impl Store {
                 Attempt::Done(answer, Commit::default())
             }
             Ok(answer) => {
-                let commit = Commit { needs: tx.changed, reload: tx.reload };
+                let commit = Commit { needs: tx.changed, reload: tx.reload, position: tx.position };
                 let fault = self.faults.at(FaultStep::Commit);
                 if matches!(fault, Fault::Lost | Fault::Conflict) {
                     let _ = tx.inner.rollback().await;

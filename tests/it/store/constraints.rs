@@ -158,6 +158,8 @@ const BREAKS: &[(&str, &str)] = &[
     ("pk_audit_tree", "INSERT INTO audit_tree SELECT * FROM audit_tree"),
     ("ck_audit_tree_one", "UPDATE audit_tree SET id = 2"),
     ("pk_audit_head", "INSERT INTO audit_head SELECT * FROM audit_head"),
+    ("pk_feed", "INSERT INTO feed SELECT * FROM feed"),
+    ("ck_feed_one", "UPDATE feed SET id = 2"),
     ("pk_clock", "INSERT INTO clock SELECT * FROM clock"),
     ("ck_clock_one", "UPDATE clock SET id = 2"),
 ];
@@ -241,7 +243,7 @@ async fn a_number_column_takes_no_text(db: TestDatabase) {
     for sql in [
         "UPDATE need SET required = 'many'",
         "UPDATE claim_line SET expires_at = 'tomorrow'",
-        "UPDATE change_log SET version = 'new'",
+        "UPDATE change_log SET at = 'new'",
         "UPDATE clock SET latest = 1.5",
     ] {
         let refused = own.execute_unprepared(sql).await;
