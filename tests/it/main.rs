@@ -6,5 +6,6 @@ mod cli;
 mod fire;
 mod harness;
 mod operations;
+mod rigs;
 mod schema;
 mod store;
