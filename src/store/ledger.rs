@@ -312,7 +312,7 @@ impl Book {
             LineOutcome::Illegal(why) => Err(StoreError::Illegal(format!("{id}: {why}"))),
             LineOutcome::Changed(mut after) => {
                 // One new version for all that one chapter does to a record.
-                after.version = line.settled.version + 1;
+                after.version = next(line.settled.version)?;
                 line.after = after;
                 self.touched.lines.insert(id);
                 self.follow(Some(&before), &after)?;
@@ -337,7 +337,7 @@ impl Book {
         let line = self.lines.get_mut(&id).ok_or(StoreError::NotFound("claim line"))?;
         let before = line.after;
         let mut after = rules::opening_restated(&before, quantity, delivered);
-        after.version = line.settled.version + 1;
+        after.version = next(line.settled.version)?;
         line.after = after;
         self.touched.lines.insert(id);
         self.follow(Some(&before), &after)
@@ -357,7 +357,7 @@ impl Book {
         let need = self.needs.get_mut(&after.need).ok_or(StoreError::NotFound("need"))?;
         need.after.counters = rules::counters_after(need.after.counters, before, after)
             .ok_or_else(|| StoreError::Fault(format!("{} would be allocated beyond its requirement", after.need)))?;
-        need.after.version = need.settled.version + 1;
+        need.after.version = next(need.settled.version)?;
         self.touched.needs.insert(after.need);
         if let Some(offer) = self.offer_of.get(&after.claim) {
             let offer = self.offers.get_mut(offer).ok_or_else(|| StoreError::corrupt("offer"))?;
@@ -370,7 +370,7 @@ impl Book {
                 .filter(|c| *c <= offer.after.quantity);
             offer.after.claimed =
                 claimed.ok_or_else(|| StoreError::Fault("an offer would be promised twice".into()))?;
-            offer.after.version = offer.settled.version + 1;
+            offer.after.version = next(offer.settled.version)?;
             self.touched.offers.insert(offer.after.id);
         }
         Ok(())
@@ -381,7 +381,7 @@ impl Book {
     pub fn change_need(&mut self, id: NeedId, change: impl FnOnce(&mut Need)) -> Result<(), StoreError> {
         let need = self.needs.get_mut(&id).ok_or(StoreError::NotFound("need"))?;
         change(&mut need.after);
-        need.after.version = need.settled.version + 1;
+        need.after.version = next(need.settled.version)?;
         self.touched.needs.insert(id);
         Ok(())
     }
@@ -464,6 +464,11 @@ impl Book {
         tx.changed.extend(needs);
         Ok(())
     }
+}
+
+/// Versions reach further than any honest history; none ever wraps.
+fn next(version: i64) -> Result<i64, StoreError> {
+    version.checked_add(1).ok_or_else(|| StoreError::Fault("a record has had its last version".into()))
 }
 
 /// The record as it stands now, where it has moved since the last chapter.

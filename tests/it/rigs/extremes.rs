@@ -2,10 +2,10 @@
 //! digit, and what is larger is refused. `SALUR_COUNT` counts random numbers tried.
 
 use sea_orm::ConnectionTrait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{figures, times};
-use crate::harness::actors::{CLAIM, FOOD, RT_11, RW_1, Town, VILLAGE, Who, claim_lines};
+use crate::harness::actors::{CLAIM, FOOD, RT_11, RW_1, Town, VILLAGE, Who, claim_lines, text};
 use crate::harness::app::code_of;
 use crate::harness::books::connect;
 use crate::harness::database::TestDatabase;
@@ -16,6 +16,7 @@ on_both_databases!(
     the_largest_quantity_goes_through_every_step_to_its_last_digit,
     what_is_no_quantity_is_refused_wherever_it_is_sent,
     sums_that_leave_sixty_four_bits_are_refused_and_never_wrap,
+    a_version_at_its_end_is_refused_and_never_wraps,
 );
 
 /// The largest whole number that every reader of JSON keeps exact.
@@ -169,4 +170,22 @@ async fn sums_that_leave_sixty_four_bits_are_refused_and_never_wrap(db: TestData
     let totals = town.store().audit_totals().await;
     assert!(totals.is_err(), "their sum is no number of 64 bits: {totals:?}");
     figures("extremes-sums", &town.db, NEEDS as u64, "");
+}
+
+async fn a_version_at_its_end_is_refused_and_never_wraps(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let need = town.need(RT_11, FOOD, 100).await;
+    let number = need.trim_start_matches("need-");
+    set(&town, &format!("UPDATE need SET version = {} WHERE id = {number}", i64::MAX - 1)).await;
+    let claim = town.holds(Who::DonorA, &[(&need, 1)], json!({"holdSeconds": 600})).await;
+    let version = |stands: &Value| text(&stands["version"]);
+    assert_eq!(version(&town.stands(&need).await), format!("v{}", i64::MAX), "the last one there is");
+    let input = json!({"idempotencyKey": town.fresh(), "lines": claim_lines(&[(need.as_str(), 1)])});
+    let confirm = "mutation($id: ID!) { releaseClaim(id: $id) { status } }";
+    for (query, variables) in [(CLAIM, json!({"input": input})), (confirm, json!({"id": claim["id"]}))] {
+        assert_eq!(town.code(Who::DonorA, query, variables).await, "INTERNAL");
+    }
+    let stands = town.stands(&need).await;
+    assert_eq!((version(&stands), &stands["allocated"]), (format!("v{}", i64::MAX), &json!(1)), "nothing has changed");
+    figures("extremes-version", &town.db, 3, format!("last={}", i64::MAX));
 }
