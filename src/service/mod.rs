@@ -173,6 +173,10 @@ fn keyed(
     if key.is_empty() || key.chars().count() > 200 {
         return Err(ServiceError::bad("idempotencyKey", "must have 1 to 200 characters"));
     }
+    // PostgreSQL keeps no such text, and a key that cannot be written would fail all who are decided with it.
+    if key.contains('\0') {
+        return Err(ServiceError::bad("idempotencyKey", "must not contain the character U+0000"));
+    }
     Ok(Keyed::new(scope, operation, key, normalised))
 }
 

@@ -14,6 +14,7 @@ on_both_databases!(
     each_code_comes_with_its_retry,
     a_database_that_is_busy_is_unavailable_and_the_same_key_settles_it,
     a_fault_shows_a_reference_and_no_cause,
+    a_key_that_no_database_keeps_is_refused_before_it_gets_there,
     quantities_are_whole_numbers_below_two_to_the_53,
     what_was_sent_never_comes_back_in_a_message,
 );
@@ -83,6 +84,25 @@ async fn each_code_comes_with_its_retry(db: TestDatabase) {
         assert_eq!(got, says("BAD_INPUT", "NEVER"), "{input}");
     }
     town.check_books().await;
+}
+
+async fn a_key_that_no_database_keeps_is_refused_before_it_gets_there(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let need = town.need(RT_11, FOOD, 10).await;
+    for key in ["a\0b", "\0"] {
+        let input = json!({"idempotencyKey": key, "lines": claim_lines(&[(&need, 4)])});
+        assert_eq!(town.code(Who::DonorA, CLAIM, json!({"input": input})).await, "BAD_INPUT", "{key:?}");
+    }
+    // What every writer of text might stumble over is kept as it is.
+    for key in ["\u{1e}", "\u{1}\n\t", "{\"a\",NULL}", "\\", "'; --", "\u{1f35a}"] {
+        let input = json!({"idempotencyKey": key, "lines": claim_lines(&[(&need, 1)])});
+        let mut claims = Vec::new();
+        for _ in 0..2 {
+            let answer = town.data(Who::DonorA, CLAIM, json!({"input": input})).await;
+            claims.push(answer["claimNeeds"]["claim"]["id"].clone());
+        }
+        assert!(claims[0].is_string() && claims[0] == claims[1], "{key:?}: {claims:?}");
+    }
 }
 
 async fn a_database_that_is_busy_is_unavailable_and_the_same_key_settles_it(db: TestDatabase) {
