@@ -12,7 +12,7 @@ pub(super) enum Kind {
     Int,
     /// Any text.
     Text,
-    /// Text without control characters, never null: our own words, numbers and JSON. PostgreSQL
+    /// Text without control characters, never null and never empty: our own words, numbers and JSON. PostgreSQL
     /// takes these apart several times faster.
     Plain,
 }

@@ -45,7 +45,7 @@ pub use overlaps::{
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
 pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
-pub use write::{Command, Tx};
+pub use write::{Command, Request, Tx};
 
 use crate::clock::Clock;
 use crate::domain::calendar::Moment;

@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Lines, Wait};
 use super::rows::{IdRow, ids, quantity};
-use super::write::{Command, Tx, column};
+use super::write::{Command, Request, Tx, column};
 use super::{Author, Store, audit};
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
@@ -83,18 +83,21 @@ impl Opened {
     }
 }
 
-impl Command for OpenClaim {
-    type Answer = ClaimOutcome;
-
-    async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
+impl OpenClaim {
+    /// Decides it as a part of a larger transaction.
+    pub async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
         let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll };
         match group.run(tx).await?.pop() {
             Some(Verdict::Answered(answer)) => answer.map(|opened| opened.outcome),
             _ => Err(StoreError::Fault("a claim was left undecided".into())),
         }
     }
+}
 
-    /// Together with the claims that wait.
+/// Together with the claims that wait.
+impl Request for OpenClaim {
+    type Answer = ClaimOutcome;
+
     async fn submit(self, store: &Store) -> Result<ClaimOutcome, StoreError> {
         store.open_claim(self).await.map(|opened| opened.outcome)
     }

@@ -27,13 +27,21 @@ pub trait Command: Send + Sync + 'static {
     fn writes(&self) -> usize {
         1
     }
+}
 
-    /// How [`Store::execute`] has it run: in a transaction and a task of its own.
-    fn submit(self, store: &Store) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send
-    where
-        Self: Sized,
-    {
-        store.execute_alone(self)
+/// What callers ask of the store, and how it comes to its answer.
+pub trait Request: Send + 'static {
+    type Answer: Send + 'static;
+
+    fn submit(self, store: &Store) -> impl Future<Output = Result<Self::Answer, StoreError>> + Send;
+}
+
+/// In a transaction and a task of its own.
+impl<C: Command> Request for C {
+    type Answer = C::Answer;
+
+    async fn submit(self, store: &Store) -> Result<C::Answer, StoreError> {
+        store.execute_alone(self).await
     }
 }
 
@@ -175,12 +183,12 @@ pub(super) enum Attempt<A> {
 }
 
 impl Store {
-    /// Runs `command` and answers after COMMIT, when followers inside this process have been told.
+    /// Sees a request through and answers after COMMIT, when followers inside this process have been told.
     /// A caller who goes away does not stop it half-way.
     ///
     /// After [`StoreError::Unavailable`] the outcome may be unknown: COMMIT may have been sent.
-    pub async fn execute<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
-        command.submit(self).await
+    pub async fn execute<R: Request>(&self, request: R) -> Result<R::Answer, StoreError> {
+        request.submit(self).await
     }
 
     async fn execute_alone<C: Command>(&self, command: C) -> Result<C::Answer, StoreError> {
