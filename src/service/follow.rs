@@ -4,9 +4,10 @@ use super::Service;
 use crate::atlas::{AreaRecord, Contents, NeedChange};
 use crate::domain::need::Need;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, Snapshot, StoreError, StoredArea};
+use crate::store::{Commit, Cursor, ExpireDue, Feed, Seen, Snapshot, StoreError, StoredArea};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -15,9 +16,46 @@ use tokio::sync::{Mutex, Notify};
 pub struct Following {
     cursor: Mutex<Option<Cursor>>,
     reload_asked: AtomicBool,
+    own: Own,
     wake: Notify,
     /// Consecutive polls that failed; above zero the atlas may be stale and says so.
     failures: AtomicI64,
+}
+
+/// Commits of this process that the atlas has taken in: the change log need not bring them again.
+///
+/// They count for the atlas that stood when they were taken in. While another one is built they
+/// reach only the old one, so whatever began before the new one stood is read once more.
+#[derive(Default)]
+struct Own {
+    /// Counts the atlases.
+    standing: AtomicU64,
+    taken_in: std::sync::Mutex<HashMap<i64, u64>>,
+}
+
+/// Own commits remembered at most, where the change log cannot be read for long.
+const MOST_OWN: usize = 50_000;
+
+impl Own {
+    fn taken_in(&self) -> std::sync::MutexGuard<'_, HashMap<i64, u64>> {
+        self.taken_in.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// `standing`: what stood before the commit was taken in.
+    fn note(&self, position: i64, standing: u64) {
+        let mut own = self.taken_in();
+        if own.len() < MOST_OWN {
+            own.insert(position, standing);
+        }
+    }
+
+    fn has(&self, position: i64) -> bool {
+        self.taken_in().get(&position) == Some(&self.standing.load(Ordering::SeqCst))
+    }
+
+    fn forget(&self, seen: &Seen) {
+        self.taken_in().retain(|position, _| !seen.had_ended(*position));
+    }
 }
 
 /// How often the change log is read.
@@ -41,7 +79,11 @@ impl Service {
             let Some(inner) = service.upgrade() else { return };
             let service = Service(inner);
             if !commit.needs.is_empty() {
+                let standing = service.0.following.own.standing.load(Ordering::SeqCst);
                 service.take_in(&commit.needs);
+                if let Some(position) = commit.position {
+                    service.0.following.own.note(position, standing);
+                }
             }
             if commit.reload {
                 service.0.following.reload_asked.store(true, Ordering::SeqCst);
@@ -94,6 +136,7 @@ impl Service {
         loaded
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::Fault(format!("the atlas cannot be built: {e}")))?;
+        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
         *cursor = Some(position);
         self.metrics().map_rebuilt();
         self.tell(&news);
@@ -104,12 +147,14 @@ impl Service {
     /// Reads the change log up to its end. `false`: everything must be read anew.
     async fn catch_up(&self, cursor: &mut Option<Cursor>) -> Result<bool, StoreError> {
         let Some(at) = cursor else { return Ok(false) };
-        match self.store().changes_since(at).await? {
+        let own = &self.0.following.own;
+        match self.store().changes_since(at, |position| own.has(position)).await? {
             Feed::StartAnew => Ok(false),
             Feed::Changes(needs, next) => {
                 if !needs.is_empty() {
                     self.take_in(&needs);
                 }
+                own.forget(&next.seen);
                 *cursor = Some(next);
                 Ok(true)
             }

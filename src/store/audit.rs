@@ -10,7 +10,7 @@
 //! every pack it builds upon is seen too and has a smaller id: the packs seen at any moment, in
 //! the order of their ids, are in an order in which they could have been made one after another.
 
-use super::batch::{Batch, Kind};
+use super::batch::{Batch, Kind, Writes};
 use super::claims::NewClaim;
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -209,24 +209,26 @@ pub(super) fn pack(now: Moment, author: Author, entries: Vec<Entry>) -> Vec<Pack
 }
 
 /// Writes packs, in their order. The locks of all records in them are held.
-pub(super) async fn write(tx: &mut Tx, packs: &[Pack]) -> Result<(), StoreError> {
+pub(super) fn write(writes: &mut Writes, dialect: Dialect, packs: &[Pack]) {
     let mut batch =
         Batch::new([("topic", Kind::Plain), ("at", Kind::Int), ("entries", Kind::Int), ("leaves", Kind::Plain)]);
     for pack in packs {
         batch.push([pack.topic.as_str().into(), pack.at.0.into(), pack.entries.into(), pack.leaves.as_str().into()]);
     }
-    let order = Batch::<4>::in_order(tx.dialect);
+    let order = Batch::<4>::in_order(dialect);
     let sql = |source: &str| {
         format!(
             "INSERT INTO audit_pack (topic, at, entries, leaves) SELECT topic, at, entries, leaves FROM {source}{order}"
         )
     };
-    tx.run_batch(&batch, sql).await.map(|_| ())
+    writes.add(&batch, sql);
 }
 
 /// Packs and writes entries of one author.
 pub(super) async fn append(tx: &mut Tx, now: Moment, author: Author, entries: Vec<Entry>) -> Result<(), StoreError> {
-    write(tx, &pack(now, author, entries)).await
+    let mut writes = Writes::new(tx.dialect);
+    write(&mut writes, tx.dialect, &pack(now, author, entries));
+    tx.write(writes).await
 }
 
 /// One entry as the trail shows it.

@@ -124,6 +124,7 @@ struct Look {
     #[sea_orm(nested)]
     marks: Marks,
     needs: Option<String>,
+    position: Option<i64>,
 }
 
 /// Rows of the change log read at once; who has missed more is quicker in reading everything.
@@ -257,18 +258,25 @@ impl Store {
         })
     }
 
-    /// What has happened since `cursor`. One statement where nothing has.
-    pub async fn changes_since(&self, cursor: &Cursor) -> Result<Feed, StoreError> {
+    /// What has happened since `cursor`. One statement where nothing has. Commits whose needs the
+    /// follower has `already` are not read again.
+    pub async fn changes_since(
+        &self,
+        cursor: &Cursor,
+        already: impl Fn(i64) -> bool + Send + Sync,
+    ) -> Result<Feed, StoreError> {
         let new = match self.dialect {
             Dialect::Postgres => {
-                "SELECT needs FROM change_log WHERE xid >= CAST($1::text AS xid8)
-                 UNION ALL SELECT needs FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
+                "SELECT needs, xid::text::bigint AS position FROM change_log WHERE xid >= CAST($1::text AS xid8)
+                 UNION ALL SELECT needs, xid::text::bigint FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
             }
-            Dialect::Sqlite => "SELECT needs FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'",
+            Dialect::Sqlite => {
+                "SELECT needs, id AS position FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
+            }
         };
         // One statement sees by one snapshot: the marks and the rows belong together.
         let sql = format!(
-            "SELECT m.*, c.needs FROM ({}) m LEFT JOIN (SELECT needs FROM ({new}) n LIMIT $3) c ON TRUE",
+            "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position FROM ({new}) n LIMIT $3) c ON TRUE",
             marks_sql(self)
         );
         let values = [cursor.seen.end().to_string().into(), cursor.seen.running_text().into(), MOST.into()];
@@ -277,7 +285,7 @@ impl Store {
         let mut changed = BTreeSet::new();
         let mut marks = None;
         for look in rows {
-            if let Some(needs) = look.needs {
+            if let Some(needs) = look.needs.filter(|_| !look.position.is_some_and(&already)) {
                 let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
                 changed.extend(needs);
             }

@@ -24,6 +24,9 @@ const MOST_LINES: usize = 4_000;
 /// Groups apart, which wait for locks, at most: they must not take all connections.
 const MOST_APART: usize = 4;
 
+/// What the leader and all groups apart take.
+pub(super) const CONNECTIONS: u32 = 1 + MOST_APART as u32;
+
 /// With the position of its commit.
 type Answer = Result<(Opened, Option<i64>), StoreError>;
 
@@ -146,7 +149,7 @@ impl Store {
     /// Runs a group to its answers. What it gives back waits for locks of others.
     async fn run_group(&self, group: Vec<Waiting>, wait: Wait) -> Vec<Waiting> {
         let command = ClaimGroup { claims: group.iter().map(|w| w.claim.clone()).collect(), wait };
-        let (sent, error) = match self.attempt(&command).await {
+        let (sent, error) = match self.attempt(&self.opener, &command).await {
             Attempt::Done(verdicts, commit) => {
                 self.announce(&commit);
                 let mut put_off = Vec::new();

@@ -82,6 +82,8 @@ type Follower = Box<dyn Fn(&Commit) + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     writer: DatabaseConnection,
+    /// For claims that are decided together: few connections, so that each keeps its plans and caches warm.
+    opener: DatabaseConnection,
     reader: DatabaseConnection,
     /// For those who follow: connections of their own, so that whatever fills or blocks the others does
     /// not stop the map.
@@ -133,7 +135,7 @@ impl Store {
                 "the URL must start with sqlite:// or postgres://, for example sqlite://salur.db",
             ));
         };
-        let (writer, reader, watcher) = match dialect {
+        let (writer, opener, reader, watcher) = match dialect {
             Dialect::Sqlite => {
                 let writer = connect(dialect, sqlite_options(url, 1, false)).await?;
                 let store_version = version_of_sqlite(&writer).await?;
@@ -144,15 +146,20 @@ impl Store {
                     ));
                 }
                 let reader = connect(dialect, sqlite_options(url, options.connections, true)).await?;
-                (writer, reader, connect(dialect, watching(sqlite_options(url, WATCHERS, true))).await?)
+                let watcher = connect(dialect, watching(sqlite_options(url, WATCHERS, true))).await?;
+                (writer.clone(), writer, reader, watcher)
             }
             Dialect::Postgres => {
                 let pool = connect(dialect, postgres_options(url, options.connections, "5s")).await?;
-                (pool.clone(), pool, connect(dialect, watching(postgres_options(url, WATCHERS, "2s"))).await?)
+                let mut openers = postgres_options(url, group::CONNECTIONS, "5s");
+                openers.connect_lazy(true).min_connections(0);
+                let watcher = connect(dialect, watching(postgres_options(url, WATCHERS, "2s"))).await?;
+                (pool.clone(), connect(dialect, openers).await?, pool, watcher)
             }
         };
         let mut store = Store {
             writer,
+            opener,
             reader,
             watcher,
             life: feed::LIFE[0],
@@ -241,7 +248,7 @@ impl Store {
 
     /// One transaction around all steps, which keeps every other migrating server out.
     async fn begin_migrating(&self) -> Result<DatabaseTransaction, StoreError> {
-        let tx = self.begin_writing().await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        let tx = self.begin_writing(&self.writer).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         if self.dialect == Dialect::Postgres {
             for sql in [
                 "SET LOCAL lock_timeout = 0",
@@ -273,7 +280,7 @@ impl Store {
     /// is told that the database is not available.
     pub async fn close(&self) {
         self.running.closed().await;
-        for pool in [&self.reader, &self.writer] {
+        for pool in [&self.reader, &self.opener, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection was not closed properly");
             }
