@@ -177,10 +177,11 @@ impl Book {
         let (numbers, lock) = (dialect.numbers("$1"), dialect.lock());
         let found: Vec<LineRow> = if lines == Lines::None {
             // By the index of holds that end: the needs may have had any number of lines, and few of all
-            // holds are due at any moment.
+            // holds are due at any moment. The sums keep the databases from other ways: by need, or through
+            // all lines in the order that is asked for.
             let sql = format!(
                 "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id + 0 {numbers}
-                 AND status = 'HELD' AND expires_at <= $2 ORDER BY id{lock}"
+                 AND status = 'HELD' AND expires_at <= $2 ORDER BY id + 0{lock}"
             );
             tx.all(&sql, [need_ids, now.0.into()]).await?
         } else {

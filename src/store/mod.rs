@@ -150,11 +150,15 @@ impl Store {
                 (writer.clone(), writer, reader, watcher)
             }
             Dialect::Postgres => {
-                let pool = connect(dialect, postgres_options(url, options.connections, "5s")).await?;
-                let mut openers = postgres_options(url, group::CONNECTIONS, "5s");
+                let usual = [("statement_timeout", "5s")];
+                let pool = connect(dialect, postgres_options(url, options.connections, &usual)).await?;
+                // Every statement of theirs finds rows by an index. A plan made while a table was small must not
+                // read all of it when it has grown.
+                let openers = [usual[0], ("enable_seqscan", "off")];
+                let mut openers = postgres_options(url, group::CONNECTIONS, &openers);
                 openers.connect_lazy(true).min_connections(0);
-                let watcher = connect(dialect, watching(postgres_options(url, WATCHERS, "2s"))).await?;
-                (pool.clone(), connect(dialect, openers).await?, pool, watcher)
+                let watching = watching(postgres_options(url, WATCHERS, &[("statement_timeout", "2s")]));
+                (pool.clone(), connect(dialect, openers).await?, pool, connect(dialect, watching).await?)
             }
         };
         let mut store = Store {
@@ -358,7 +362,9 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(400)
-            .pragma("cache_size", "-16384");
+            .pragma("cache_size", "-16384")
+            // In pages. Pages that are written over and over are moved to the file less often.
+            .pragma("wal_autocheckpoint", "4000");
         if read_only { o.pragma("query_only", "ON") } else { o }
     });
     options
@@ -372,18 +378,19 @@ fn watching(mut options: ConnectOptions) -> ConnectOptions {
     options
 }
 
-fn postgres_options(url: &str, connections: u32, statement_timeout: &'static str) -> ConnectOptions {
+fn postgres_options(url: &str, connections: u32, more: &[(&'static str, &'static str)]) -> ConnectOptions {
+    let more = more.to_vec();
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false);
     options.acquire_timeout(Duration::from_secs(10));
     options.map_sqlx_postgres_opts(move |o| {
         o.options([
             ("lock_timeout", "2s"),
-            ("statement_timeout", statement_timeout),
             ("idle_in_transaction_session_timeout", "30s"),
             ("synchronous_commit", "on"),
             ("jit", "off"),
         ])
+        .options(more.iter().copied())
     });
     options
 }
