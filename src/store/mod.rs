@@ -6,6 +6,7 @@
 
 mod areas;
 mod audit;
+mod backup;
 mod batch;
 mod claims;
 mod deliveries;
@@ -24,10 +25,12 @@ mod people;
 mod position;
 mod programs;
 mod rows;
+mod shape;
 mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use backup::BackupError;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
@@ -45,6 +48,7 @@ pub use overlaps::{
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
 pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
+pub use shape::{Step, StepState};
 pub use write::{Command, Request, Tx};
 
 use crate::clock::Clock;
@@ -109,11 +113,14 @@ pub struct StoreOptions {
     pub connections: u32,
     pub clock: Clock,
     pub faults: Faults,
+    /// An SQLite file that is not there is made.
+    pub create: bool,
 }
 
 impl StoreOptions {
     pub fn new(url: impl Into<String>) -> Self {
-        StoreOptions { url: url.into(), connections: 20, clock: Clock::default(), faults: Faults::default() }
+        let (clock, faults) = (Clock::default(), Faults::default());
+        StoreOptions { url: url.into(), connections: 20, clock, faults, create: true }
     }
 }
 
@@ -122,7 +129,7 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 impl Store {
     /// Opens the database and refuses what cannot be relied on: an unknown URL, an SQLite older
-    /// than 3.51.3. Creates an SQLite file that is not there.
+    /// than 3.51.3.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let url = options.url.as_str();
         let dialect = if url.starts_with("sqlite:") {
@@ -137,7 +144,7 @@ impl Store {
         };
         let (writer, opener, reader, watcher) = match dialect {
             Dialect::Sqlite => {
-                let writer = connect(dialect, sqlite_options(url, 1, false)).await?;
+                let writer = connect(dialect, sqlite_options(url, 1, false, options.create)).await?;
                 let store_version = version_of_sqlite(&writer).await?;
                 if store_version < OLDEST_SQLITE {
                     return Err(StoreError::bad(
@@ -145,9 +152,9 @@ impl Store {
                         "this SQLite library is older than 3.51.3, which can corrupt a database; use a newer build",
                     ));
                 }
-                let reader = connect(dialect, sqlite_options(url, options.connections, true)).await?;
-                let watcher = connect(dialect, watching(sqlite_options(url, WATCHERS, true))).await?;
-                (writer.clone(), writer, reader, watcher)
+                let reader = connect(dialect, sqlite_options(url, options.connections, true, false)).await?;
+                let watching = watching(sqlite_options(url, WATCHERS, true, false));
+                (writer.clone(), writer, reader, connect(dialect, watching).await?)
             }
             Dialect::Postgres => {
                 let usual = [("statement_timeout", "5s")];
@@ -184,41 +191,6 @@ impl Store {
         Ok(store)
     }
 
-    /// Brings the database's shape up to date. Of several servers that start at once one does it, and
-    /// the others wait for it.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        use salur_migrations::MigratorTrait;
-        let tx = self.begin_migrating().await?;
-        if self.is_ahead(&tx).await? {
-            return Ok(());
-        }
-        let moved = salur_migrations::Migrator::up(&tx, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        self.come_home(&tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
-    }
-
-    /// True where a newer release has been here before: its steps are unknown to us, and ours are all
-    /// taken. Steps expand first, so we may serve beside it, until one says by its name that it
-    /// contracts what we still use.
-    async fn is_ahead(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
-        use salur_migrations::{Migrator, MigratorTrait};
-        let taken = Migrator::get_migration_models(tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        let files = Migrator::get_migration_files();
-        let mut unknown = taken.iter().filter(|step| files.iter().all(|own| own.name() != step.version)).peekable();
-        if unknown.peek().is_none() {
-            return Ok(false);
-        }
-        if let Some(step) = unknown.find(|step| step.version.contains("_contract")) {
-            let step = &step.version;
-            return Err(StoreError::Fault(format!("a newer release has taken {step}; serve with that one")));
-        }
-        let missing = files.iter().find(|own| taken.iter().all(|step| step.version != own.name()));
-        missing.map_or(Ok(true), |own| {
-            Err(StoreError::Fault(format!("another line of releases has been here: {} is missing", own.name())))
-        })
-    }
-
     /// A database that was copied, restored or has just been made gets an epoch of its own. Numbers of
     /// transactions that it brings along are another server's: the rows that bear them become this
     /// transaction's, so that followers meet each once.
@@ -239,31 +211,6 @@ impl Store {
             tx.execute_unprepared("UPDATE change_log SET xid = pg_current_xact_id()").await?;
         }
         Ok(())
-    }
-
-    /// Takes the database's shape back to nothing. For rigs that prove the way back.
-    pub async fn migrate_down(&self) -> Result<(), StoreError> {
-        use salur_migrations::MigratorTrait;
-        let tx = self.begin_migrating().await?;
-        let moved = salur_migrations::Migrator::down(&tx, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
-    }
-
-    /// One transaction around all steps, which keeps every other migrating server out.
-    async fn begin_migrating(&self) -> Result<DatabaseTransaction, StoreError> {
-        let tx = self.begin_writing(&self.writer).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        if self.dialect == Dialect::Postgres {
-            for sql in [
-                "SET LOCAL lock_timeout = 0",
-                "SET LOCAL statement_timeout = 0",
-                // Any number but the sequencer's.
-                "SELECT pg_advisory_xact_lock(7310868735953200)",
-            ] {
-                tx.execute_unprepared(sql).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-            }
-        }
-        Ok(tx)
     }
 
     /// Names the one who is told of every commit of this process, before the caller is answered.
@@ -336,7 +283,7 @@ async fn connect(dialect: Dialect, options: ConnectOptions) -> Result<DatabaseCo
     Database::connect(options).await.map_err(|e| StoreError::from_db(dialect, &e))
 }
 
-fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOptions {
+fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false);
     options.acquire_timeout(Duration::from_secs(10)).test_before_acquire(false);
@@ -356,7 +303,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
     }
     options.map_sqlx_sqlite_opts(move |o| {
         let o = o
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)

@@ -86,7 +86,12 @@ impl Wish {
 impl Site {
     /// Tells the callers where the server listens.
     pub fn served_by(&self, server: &ServerProcess) {
-        self.place.send_replace(server.address);
+        self.reached_at(server.address);
+    }
+
+    /// As [`Site::served_by`], for what stands before servers.
+    pub fn reached_at(&self, address: SocketAddr) {
+        self.place.send_replace(address);
     }
 
     pub async fn settle(db: TestDatabase) -> Site {
@@ -283,6 +288,16 @@ impl Crowd {
             lines.insert(self.scarce.clone(), SCARCE + 1);
         }
         Wish { key: format!("{caller}-{serial}"), donor: caller, lines }
+    }
+
+    /// The claims that were acknowledged so far.
+    pub fn acknowledged(&self) -> Vec<String> {
+        let told = self.told.lock().expect("no caller panicked");
+        let claim = |(_, outcome): &(Wish, Outcome)| match outcome {
+            Outcome::Accepted { claim, .. } => Some(claim.clone()),
+            Outcome::Refused(_) => None,
+        };
+        told.values().filter_map(claim).collect()
     }
 
     /// Asks until the outcome is definite, and keeps it. True where the key had led to it before.
