@@ -19,6 +19,7 @@ required       rigs::required::        races of revisions and claims
 fairness       rigs::fairness::        claims by 200 claimers
 sampler        rigs::sampler::         operations by 200 writers under a watching reader
 extremes       rigs::extremes::        texts that are no quantity
+corruptions    rigs::corruptions::     corruptions of an export and of the tables
 server-kills   fire::server_kills::    kill -9 of the server
 postgres-kills fire::postgres_kills::  kill -9 of PostgreSQL
 cuts           fire::commit_cuts::     connections cut around COMMIT

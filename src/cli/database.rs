@@ -24,9 +24,18 @@ impl DatabaseFlags {
 
     /// Opens the database, brought up to date, for a command that writes no more log than it must.
     pub async fn open(&self) -> Result<(Store, Settings), Failure> {
+        self.open_and(true).await
+    }
+
+    /// As [`DatabaseFlags::open`], for a command that changes nothing.
+    pub async fn open_as_it_is(&self) -> Result<(Store, Settings), Failure> {
+        self.open_and(false).await
+    }
+
+    async fn open_and(&self, migrate: bool) -> Result<(Store, Settings), Failure> {
         let settings = load(self.given())?;
         start_log(&settings, "warn")?;
-        let store = open(&settings, true).await?;
+        let store = open(&settings, migrate).await?;
         Ok((store, settings))
     }
 }

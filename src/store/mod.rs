@@ -6,6 +6,7 @@
 
 mod areas;
 mod audit;
+mod audit_check;
 mod batch;
 mod claims;
 mod deliveries;
@@ -28,6 +29,7 @@ mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use audit_check::Checked;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;

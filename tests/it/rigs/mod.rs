@@ -3,6 +3,7 @@
 //! `SALUR_COUNT` says how long (of what, each rig says itself), `SALUR_SEED` which. A rig that ends
 //! well prints one line of figures for each database; a violation is a failed test.
 
+mod corruptions;
 mod extremes;
 mod fairness;
 mod holds;
