@@ -29,6 +29,14 @@ impl DatabaseFlags {
         let store = open(&settings).await?;
         Ok((store, settings))
     }
+
+    /// As [`DatabaseFlags::open`], for a command that changes nothing, not even the shape.
+    pub async fn open_as_it_is(&self) -> Result<(Store, Settings), Failure> {
+        let settings = load(self.given())?;
+        start_log(&settings, "warn")?;
+        let store = connect(&settings, false).await?;
+        Ok((store, settings))
+    }
 }
 
 pub fn load(given: Given) -> Result<Settings, Failure> {

@@ -249,7 +249,7 @@ pub struct Checkpoint {
 }
 
 #[derive(FromQueryResult)]
-struct HeadRow {
+pub(super) struct HeadRow {
     size: i64,
     root: Vec<u8>,
     at: i64,
@@ -257,7 +257,7 @@ struct HeadRow {
 }
 
 impl HeadRow {
-    fn into_checkpoint(self) -> Result<Checkpoint, StoreError> {
+    pub fn into_checkpoint(self) -> Result<Checkpoint, StoreError> {
         let root: Hash = self.root.try_into().map_err(|_| StoreError::corrupt("audit head"))?;
         let size = u64::try_from(self.size).map_err(|_| StoreError::corrupt("audit head"))?;
         Ok(Checkpoint { head: Head { size, root, at_micros: self.at }, signature: self.signature })
@@ -308,7 +308,7 @@ impl Command for Sequence {
             }
         }
         let now = tx.now().await?;
-        let sql = format!("SELECT size, frontier FROM audit_tree WHERE id = 1{}", tx.dialect.lock());
+        let sql = format!("{TREE}{}", tx.dialect.lock());
         let tree = tx.all::<TreeRow, 0>(&sql, []).await?.pop().ok_or_else(|| StoreError::corrupt("audit tree"))?;
         if tree.into_tree()?.size() != self.from {
             return Ok(false);
@@ -353,13 +353,15 @@ impl Sequence {
     }
 }
 
+pub(super) const ALL_HEADS: &str = "SELECT size, root, at, signature FROM audit_head ORDER BY size";
+pub(super) const TREE: &str = "SELECT size, frontier FROM audit_tree WHERE id = 1";
 const LAST_HEAD: &str = "SELECT size, root, at, signature FROM audit_head ORDER BY size DESC LIMIT 1";
 
 impl Store {
     /// Gives numbers to packs that have none, a bounded number of them, and signs the head: at most
     /// once a second, but where `sign_now` asks for it. Writes only where there is something to write.
     pub async fn sequence(&self, key: &Arc<SigningKey>, sign_now: bool) -> Result<Sequenced, StoreError> {
-        let trees: Vec<TreeRow> = self.read_all("SELECT size, frontier FROM audit_tree WHERE id = 1", []).await?;
+        let trees: Vec<TreeRow> = self.read_all(TREE, []).await?;
         let mut tree = trees.into_iter().next().ok_or_else(|| StoreError::corrupt("audit tree"))?.into_tree()?;
         let pending: Vec<Pending> = self
             .read_all(
@@ -386,13 +388,13 @@ impl Store {
 }
 
 #[derive(FromQueryResult)]
-struct TreeRow {
+pub(super) struct TreeRow {
     size: i64,
     frontier: Vec<u8>,
 }
 
 impl TreeRow {
-    fn into_tree(self) -> Result<Accumulator, StoreError> {
+    pub fn into_tree(self) -> Result<Accumulator, StoreError> {
         let corrupt = || StoreError::corrupt("audit tree");
         let frontier = self.frontier.chunks(32).map(Hash::try_from).collect::<Result<Vec<Hash>, _>>();
         let size = u64::try_from(self.size).map_err(|_| corrupt())?;
@@ -471,8 +473,7 @@ impl Store {
 
     /// All signed heads, oldest first.
     pub async fn audit_heads(&self) -> Result<Vec<Checkpoint>, StoreError> {
-        let rows: Vec<HeadRow> =
-            self.read_all("SELECT size, root, at, signature FROM audit_head ORDER BY size", []).await?;
+        let rows: Vec<HeadRow> = self.read_all(ALL_HEADS, []).await?;
         rows.into_iter().map(HeadRow::into_checkpoint).collect()
     }
 

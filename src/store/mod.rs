@@ -6,6 +6,7 @@
 
 mod areas;
 mod audit;
+mod audit_check;
 mod backup;
 mod batch;
 mod claims;
@@ -30,6 +31,7 @@ mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use audit_check::Checked;
 pub use backup::BackupError;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};

@@ -212,10 +212,6 @@ pub struct Reckoning {
 impl Reckoning {
     /// Prints the run's one line.
     pub fn show(&self, rig: &str, db: Kind, n: u64, seed: u64, more: &str) {
-        let db = match db {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
-        };
         let Reckoning { accepted, refused, unavailable, unanswered } = self;
         println!(
             "rig={rig} db={db} n={n} violations=0 accepted={accepted} refused={refused} unavailable={unavailable} \
