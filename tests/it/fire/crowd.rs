@@ -84,9 +84,9 @@ impl Wish {
 }
 
 impl Site {
-    /// Tells the callers where the server listens.
-    pub fn served_by(&self, server: &ServerProcess) {
-        self.place.send_replace(server.address);
+    /// Tells the callers where they are served.
+    pub fn served_at(&self, address: SocketAddr) {
+        self.place.send_replace(address);
     }
 
     pub async fn settle(db: TestDatabase) -> Site {

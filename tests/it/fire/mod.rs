@@ -5,7 +5,7 @@
 //! line with its figures.
 
 mod commit_cuts;
-mod crowd;
+pub mod crowd;
 mod disk_full;
 mod hang_ups;
 mod postgres_away;
@@ -15,13 +15,13 @@ mod server_kills;
 use crate::harness::dice::Dice;
 
 /// How often a rig does what it does: `SALUR_COUNT`, else so often that `make test` stays quick.
-fn count(short: u64) -> u64 {
+pub fn count(short: u64) -> u64 {
     let given = std::env::var("SALUR_COUNT").ok();
     given.map_or(short, |text| text.parse().expect("SALUR_COUNT is a whole number"))
 }
 
 /// A rig's dice and the seed that they began with.
-fn dice(rig: &str) -> (Dice, u64) {
+pub fn dice(rig: &str) -> (Dice, u64) {
     let dice = Dice::from_environment(rig);
     let seed = dice.seed();
     (dice, seed)

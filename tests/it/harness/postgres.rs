@@ -4,6 +4,7 @@
 //! must outlive it. It listens on 127.0.0.1 and on a socket in its own directory under /tmp.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,24 @@ impl PostgresServer {
     /// The server's own database; others are made beside it.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Makes a database of the same name, and with the same content, on `other`.
+    pub async fn restore_on(&self, other: &PostgresServer, database: &str) {
+        let dump = self.home.join("dump.sql").display().to_string();
+        let (from, to) = (self.port.to_string(), other.port.to_string());
+        let (user, host, port) = ("--username", "--host", "--port");
+        tool("pg_dump", &[host, self.socket(), port, &from, user, "postgres", "--file", &dump, database]);
+        other.run(&format!("CREATE DATABASE {database} TEMPLATE template0")).await;
+        #[rustfmt::skip]
+        tool("psql", &[
+            host, other.socket(), port, &to, user, "postgres", "--dbname", database, "--file", &dump, "--quiet",
+            "--set", "ON_ERROR_STOP=1", "--output", "/dev/null",
+        ]);
     }
 
     /// A directory that belongs to the server's account.
