@@ -131,6 +131,15 @@ impl PostgresServer {
         gone(&children).await;
     }
 
+    /// Kills the process of somebody's connection, whereupon all of them end and the server recovers.
+    pub async fn crash_one(&self) {
+        let one = "SELECT pid::bigint AS n FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1";
+        let pid = self.number(one).await.try_into().expect("a process has a small number");
+        process::signal("KILL", &[pid]);
+        gone(&[pid]).await;
+    }
+
     pub async fn stop(&mut self, how: Stop) {
         let Some(mut postmaster) = self.postmaster.take() else { return };
         let children = process::children_of(postmaster.id());

@@ -46,6 +46,34 @@ async fn a_standby_takes_over_under_writers_and_every_replica_follows_it() {
     site.reckon(last).await.show("fail-over", site.db.kind(), n, seed, "");
 }
 
+/// `SALUR_COUNT` crashes, by turns of the whole server and of one of its processes, after which PostgreSQL
+/// recovers by itself and gives numbers of transactions a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_crashes_and_recovers_is_followed_on() {
+    let n = count(2);
+    let (mut dice, seed) = dice("crashed-under-replicas");
+    let mut postgres = PostgresServer::create().await;
+    let site = Site::settle(TestDatabase::on_server(&postgres.url(), "").await).await;
+    let mut replicas = Replicas::start_in(&site.home, site.db.url(), &[]).await;
+    let balancer = Road::to(&replicas.addresses()).await;
+    site.served_at(balancer.address);
+    let mut callers = Callers::start(&site, &mut dice, CALLERS);
+    for round in 0..n {
+        callers.more("claims are answered", |crowd| &crowd.definite, dice.between(20, 100) as u64).await;
+        if round % 2 == 0 {
+            postgres.kill9().await;
+            postgres.start().await;
+        } else {
+            postgres.crash_one().await;
+        }
+    }
+    callers.more("claims are answered again", |crowd| &crowd.definite, 50).await;
+    callers.finish().await;
+    replicas.agree_with(&site.db).await;
+    let last = replicas.servers.pop().expect("there are three");
+    site.reckon(last).await.show("crashed-under-replicas", site.db.kind(), n, seed, "");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_restored_under_replicas_is_what_they_show() {
     let mut old = PostgresServer::create().await;
