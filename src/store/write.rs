@@ -48,7 +48,7 @@ impl<C: Command> Request for C {
 /// How often a transaction that lost a race is run again.
 const RETRIES: u32 = 3;
 /// A claim that has waited so long is not run again: its caller is to be told in time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An open transaction.
 pub struct Tx {
