@@ -8,4 +8,5 @@ pub mod dice;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod road;
 pub mod world;
