@@ -421,3 +421,24 @@ fn area_record(area: StoredArea) -> Result<AreaRecord, StoreError> {
         poor_households: area.digest.poor_households,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_atlas_before_took_in_is_read_once_more() {
+        let own = Own::default();
+        let standing = own.standing.load(Ordering::SeqCst);
+        own.note(7, standing);
+        assert!(own.has(7) && !own.has(8));
+        own.standing.fetch_add(1, Ordering::SeqCst);
+        assert!(!own.has(7), "a new atlas has not taken it in");
+        own.note(8, standing);
+        assert!(!own.has(8), "it may have reached the old one alone");
+        own.note(9, standing + 1);
+        own.forget(&"0:9:8".parse().expect("a snapshot"));
+        assert!(own.has(9));
+        assert_eq!(own.taken_in().len(), 2, "what was seen is forgotten, what runs is not");
+    }
+}
