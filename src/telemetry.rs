@@ -28,7 +28,9 @@ pub enum Format {
 /// Starts the log of this process: `filter` is a level, or levels by target such as `salur=debug,warn`.
 pub fn start(filter: &str, format: Format) -> Result<(), NoLog> {
     let parsed = EnvFilter::builder().parse(filter).map_err(|_| NoLog::Filter(filter.to_owned()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(stderr);
+    // A line that cannot be written, on a full disk, is lost. To complain of it where it could not be written
+    // would panic, and the request with it.
+    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(stderr).log_internal_errors(false);
     let started = match format {
         Format::Text => log.with_ansi(stderr().is_terminal()).try_init(),
         Format::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
