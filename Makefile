@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run test check bless bench
+.PHONY: help run test check torture bless bench
 
 help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -22,6 +22,10 @@ test: ## Check format and lints, then run all tests on both databases
 	scripts/with-postgres.sh cargo test --release --workspace
 
 check: test ## What CI runs (.ci/run asserts a clean tree, too)
+
+# For one: make torture rig=model n=1000000 seed=1 db=sqlite; make torture help=1 lists them.
+torture: ## Run the rigs, as long as one likes (docs/promises.md)
+	scripts/torture.sh $(if $(help),help,rig=$(rig) n=$(n) seed=$(seed) db=$(db))
 
 bless: ## Renew schema.graphql from the code
 	cargo build --release

@@ -18,6 +18,7 @@ mod m20260301_000005_overlap;
 mod m20260301_000006_journal;
 mod m20260301_000007_feed;
 mod m20260301_000008_packs;
+mod m20260301_000009_references;
 
 pub struct Migrator;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000006_journal::Step),
             Box::new(m20260301_000007_feed::Step),
             Box::new(m20260301_000008_packs::Step),
+            Box::new(m20260301_000009_references::Step),
         ]
     }
 }

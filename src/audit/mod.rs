@@ -73,13 +73,16 @@
 //! `openssl pkeyutl -verify -pubin -inkey KEY.pub -rawin -in head.txt -sigfile head.sig`.
 
 pub mod bundle;
+pub mod check;
 pub mod signing;
 pub mod tree;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
 
 /// The sequence number of the log's first leaf, so that the last one equals the log's size.
 pub const FIRST_SEQUENCE: u64 = 1;
@@ -96,11 +99,11 @@ pub enum Value {
 }
 
 /// The fields of a record after a change.
-pub type State = BTreeMap<String, Value>;
+pub type State = BTreeMap<Cow<'static, str>, Value>;
 
 /// Builds a state: `state([("required", 10.into()), ("item", "food".into())])`.
-pub fn state<const N: usize>(fields: [(&str, Value); N]) -> State {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+pub fn state<const N: usize>(fields: [(&'static str, Value); N]) -> State {
+    fields.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
 }
 
 impl From<bool> for Value {
@@ -145,6 +148,15 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+/// The canonical text.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        write_value(&mut text, self);
+        f.write_str(&text)
+    }
+}
+
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AnyValue;
@@ -186,8 +198,8 @@ impl<'de> Deserialize<'de> for Value {
 
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
                 let mut object = State::new();
-                while let Some((name, value)) = entries.next_entry()? {
-                    object.insert(name, value);
+                while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+                    object.insert(Cow::Owned(name), value);
                 }
                 Ok(Value::Object(object))
             }
@@ -229,9 +241,40 @@ impl Leaf {
 
     /// Appends the canonical bytes.
     pub fn write(&self, out: &mut String) {
+        LeafText {
+            at: self.at,
+            actor: &self.actor,
+            action: &self.action,
+            subject: &self.subject,
+            version: self.version,
+            state: &text_of(&self.state),
+        }
+        .write(out);
+    }
+
+    /// Reads what [`Leaf::to_bytes`] writes, and nothing else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotALeaf> {
+        let leaf: Leaf = serde_json::from_slice(bytes)?;
+        if leaf.to_bytes() == bytes { Ok(leaf) } else { Err(NotALeaf::NotCanonical) }
+    }
+}
+
+/// A leaf whose state is written already, in its canonical form.
+pub struct LeafText<'a> {
+    pub at: i64,
+    pub actor: &'a str,
+    pub action: &'a str,
+    pub subject: &'a str,
+    pub version: i64,
+    pub state: &'a str,
+}
+
+impl LeafText<'_> {
+    /// Appends the leaf's canonical bytes.
+    pub fn write(&self, out: &mut String) {
         out.push_str("{\"at\":");
         write_integer(out, self.at);
-        for (name, text) in [("actor", &self.actor), ("action", &self.action), ("subject", &self.subject)] {
+        for (name, text) in [("actor", self.actor), ("action", self.action), ("subject", self.subject)] {
             out.push_str(",\"");
             out.push_str(name);
             out.push_str("\":");
@@ -240,15 +283,16 @@ impl Leaf {
         out.push_str(",\"version\":");
         write_integer(out, self.version);
         out.push_str(",\"state\":");
-        write_object(out, &self.state);
+        out.push_str(self.state);
         out.push('}');
     }
+}
 
-    /// Reads what [`Leaf::to_bytes`] writes, and nothing else.
-    pub fn parse(bytes: &[u8]) -> Result<Self, NotALeaf> {
-        let leaf: Leaf = serde_json::from_slice(bytes)?;
-        if leaf.to_bytes() == bytes { Ok(leaf) } else { Err(NotALeaf::NotCanonical) }
-    }
+/// The canonical text of a state.
+pub fn text_of(state: &State) -> String {
+    let mut out = String::new();
+    write_object(&mut out, state);
+    out
 }
 
 fn write_value(out: &mut String, value: &Value) {
@@ -286,12 +330,18 @@ fn write_object(out: &mut String, fields: &State) {
 }
 
 fn write_integer(out: &mut String, number: i64) {
-    out.push_str(&number.to_string());
+    // Writing to a text never fails.
+    let _ = write!(out, "{number}");
 }
 
 /// Writes a JSON text with the escapes that the canonical form knows.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -345,7 +395,6 @@ mod tests {
         let mut leaf = leaf();
         leaf.actor = every_char.clone();
         leaf.state = state([
-            (&every_char, Value::Null),
             ("", true.into()),
             ("z", i64::MIN.into()),
             ("a", i64::MAX.into()),
@@ -353,6 +402,7 @@ mod tests {
             ("none", None::<i64>.into()),
             ("nested", state([("b", 2.into()), ("a", state([]).into())]).into()),
         ]);
+        leaf.state.insert(Cow::Owned(every_char), Value::Null);
         let bytes = leaf.to_bytes();
         assert!(!bytes.iter().any(|byte| *byte < b' '), "no control character stands raw");
         assert_eq!(Leaf::parse(&bytes).expect("its own bytes"), leaf);

@@ -3,8 +3,8 @@
 use super::database::{DatabaseFlags, store_failure};
 use super::outcome::{Failure, say, show};
 use super::progress::Progress;
-use crate::audit::bundle;
-use crate::audit::signing::{PublicKey, SigningKey};
+use crate::audit::bundle::{self, Problem, Report};
+use crate::audit::signing::{Head, PublicKey, SigningKey};
 use crate::audit::tree::to_hex;
 use crate::config::Settings;
 use crate::service::audit_log::{self, ExportFailure};
@@ -18,10 +18,12 @@ use std::sync::Arc;
 #[command(after_help = "\
 Examples:
   salur audit export --out audit-2026-03
-  salur audit verify audit-2026-03 --public-key audit-key.pem.pub")]
+  salur audit verify audit-2026-03 --public-key audit-key.pem.pub
+  salur audit check --public-key audit-key.pem.pub")]
 pub enum Audit {
     Export(Export),
     Verify(Verify),
+    Check(Check),
 }
 
 /// Sign the log and write all of it into a new directory
@@ -50,7 +52,30 @@ Examples:
 pub struct Verify {
     /// The directory that `salur audit export` wrote
     dir: PathBuf,
-    /// The public key, from a source that the giver of the directory cannot change
+    #[command(flatten)]
+    against: Against,
+}
+
+/// Check the log in the database, and the tables beside it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every need, offer, claim, claim line, trip, distribution and organisation must be what the log says of it
+last. Changes nothing.
+
+Examples:
+  salur audit check --public-key audit-key.pem.pub
+  salur audit check --public-key audit-key.pem.pub --old-head audit-2026-02/heads.jsonl")]
+pub struct Check {
+    #[command(flatten)]
+    against: Against,
+    #[command(flatten)]
+    database: DatabaseFlags,
+}
+
+/// What a log is held against.
+#[derive(Debug, Args)]
+struct Against {
+    /// The public key, from a source that the giver of the log cannot change
     #[arg(long, value_name = "FILE")]
     public_key: PathBuf,
     /// The heads.jsonl of an earlier export
@@ -58,11 +83,20 @@ pub struct Verify {
     old_head: Option<PathBuf>,
 }
 
+impl Against {
+    fn load(self) -> Result<(PublicKey, Option<Head>), Failure> {
+        let key = PublicKey::load(&self.public_key).map_err(|e| Failure::failed(e.to_string()))?;
+        let old_head = self.old_head.map(|path| bundle::last_head_of(&path, &key)).transpose();
+        Ok((key, old_head.map_err(|problem| Failure::failed(problem.to_string()))?))
+    }
+}
+
 impl Audit {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
             Audit::Export(export) => export.run().await,
             Audit::Verify(verify) => verify.run(),
+            Audit::Check(check) => check.run().await,
         }
     }
 }
@@ -98,20 +132,33 @@ impl Export {
 
 impl Verify {
     fn run(self) -> Result<(), Failure> {
-        let key = PublicKey::load(&self.public_key).map_err(|e| Failure::failed(e.to_string()))?;
-        let old_head = self.old_head.map(|path| bundle::last_head_of(&path, &key)).transpose();
-        let old_head = old_head.map_err(|problem| Failure::failed(problem.to_string()))?;
-        let report = bundle::verify(&self.dir, &key, old_head).map_err(|problems| {
-            for problem in &problems {
-                say(&problem.to_string());
-            }
-            Failure::shown()
-        })?;
-        let totals = report.totals;
-        show(&format!("OK: {} entries, {} signed heads, root {}", totals.leaves, report.heads, to_hex(&report.root)))?;
-        show(&format!(
-            "{} needs: {} required, {} reserved, {} delivered; {} claim lines",
-            totals.needs, totals.required, totals.reserved, totals.delivered, totals.lines
-        ))
+        let (key, old_head) = self.against.load()?;
+        show_sound(&bundle::verify(&self.dir, &key, old_head).map_err(shown)?)
     }
+}
+
+impl Check {
+    async fn run(self) -> Result<(), Failure> {
+        let (key, old_head) = self.against.load()?;
+        let (store, settings) = self.database.open_as_it_is().await?;
+        let checked = store.check_audit(&key, old_head).await.map_err(|e| store_failure(&settings, &e))?;
+        let checked = checked.map_err(shown)?;
+        show_sound(&checked.report)?;
+        show(&format!("{} rows are what the log says", checked.rows))
+    }
+}
+
+/// Says what is wrong, one line each.
+fn shown(problems: Vec<Problem>) -> Failure {
+    problems.iter().for_each(|problem| say(&problem.to_string()));
+    Failure::shown()
+}
+
+fn show_sound(report: &Report) -> Result<(), Failure> {
+    let totals = report.totals;
+    show(&format!("OK: {} entries, {} signed heads, root {}", totals.leaves, report.heads, to_hex(&report.root)))?;
+    show(&format!(
+        "{} needs: {} required, {} reserved, {} delivered; {} claim lines",
+        totals.needs, totals.required, totals.reserved, totals.delivered, totals.lines
+    ))
 }

@@ -26,7 +26,15 @@ impl DatabaseFlags {
     pub async fn open(&self) -> Result<(Store, Settings), Failure> {
         let settings = load(self.given())?;
         start_log(&settings, "warn")?;
-        let store = open(&settings, true).await?;
+        let store = open(&settings).await?;
+        Ok((store, settings))
+    }
+
+    /// As [`DatabaseFlags::open`], for a command that changes nothing, not even the shape.
+    pub async fn open_as_it_is(&self) -> Result<(Store, Settings), Failure> {
+        let settings = load(self.given())?;
+        start_log(&settings, "warn")?;
+        let store = connect(&settings, false).await?;
         Ok((store, settings))
     }
 }
@@ -40,20 +48,30 @@ pub fn start_log(settings: &Settings, usual: &str) -> Result<(), Failure> {
     telemetry::start(settings.log.as_deref().unwrap_or(usual), format).map_err(|e| Failure::usage(e.to_string()))
 }
 
-pub async fn open(settings: &Settings, migrate: bool) -> Result<Store, Failure> {
-    let fail = |error: StoreError| match error {
+/// Opens the database as it stands. An SQLite file that is not there is made only where `create` says so.
+pub async fn connect(settings: &Settings, create: bool) -> Result<Store, Failure> {
+    let options = StoreOptions { create, ..StoreOptions::new(&settings.database) };
+    Store::open(&options).await.map_err(|error| cannot_open(settings, error))
+}
+
+/// Opens the database, brought up to date.
+pub async fn open(settings: &Settings) -> Result<Store, Failure> {
+    let store = connect(settings, true).await?;
+    store.migrate().await.map_err(|error| cannot_open(settings, error))?;
+    Ok(store)
+}
+
+pub fn cannot_open(settings: &Settings, error: StoreError) -> Failure {
+    let database = settings.database_shown();
+    match error {
         StoreError::BadInput { .. } => Failure::usage(error.to_string()),
+        StoreError::Illegal(why) => Failure::failed(format!("the database {database}: {why}")),
         StoreError::Unavailable(why) | StoreError::Fault(why) => Failure::failed(format!(
-            "the database {} cannot be opened: {why}; check that it is there, that you may write to it, and its address",
-            settings.database_shown()
+            "the database {database} cannot be opened: {why}; check that it is there, that you may write to it, and \
+             its address"
         )),
         other => store_failure(settings, &other),
-    };
-    let store = Store::open(&StoreOptions::new(&settings.database)).await.map_err(fail)?;
-    if migrate {
-        store.migrate().await.map_err(fail)?;
     }
-    Ok(store)
 }
 
 /// What the store says, for people.

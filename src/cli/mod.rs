@@ -3,10 +3,12 @@
 //! 2 (it was used wrongly).
 
 mod audit;
+mod backup;
 mod database;
 mod demo;
 mod import;
 mod keys;
+mod migrate;
 mod outcome;
 mod people;
 mod progress;
@@ -46,6 +48,8 @@ enum Command {
     Key(keys::Key),
     #[command(subcommand)]
     Audit(audit::Audit),
+    Migrate(migrate::Migrate),
+    Backup(backup::Backup),
     Schema(schema::Schema),
 }
 
@@ -74,6 +78,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::User(user) => user.run().await,
         Command::Key(key) => key.run().await,
         Command::Audit(audit) => audit.run().await,
+        Command::Migrate(migrate) => migrate.run().await,
+        Command::Backup(backup) => backup.run().await,
         Command::Schema(schema) => schema.run(),
     }
 }

@@ -1,6 +1,6 @@
 //! `salur serve`
 
-use super::database::{DatabaseFlags, load, open, start_log};
+use super::database::{DatabaseFlags, cannot_open, connect, load, open, start_log};
 use super::outcome::Failure;
 use crate::audit::signing::SigningKey;
 use crate::config::{Given, Settings};
@@ -44,7 +44,7 @@ impl Serve {
         let given = Given { listen: self.listen.clone(), log_format: self.log_format.clone(), ..self.database.given() };
         let settings = load(given)?;
         start_log(&settings, "warn,salur=info")?;
-        let store = open(&settings, !self.no_migrate).await?;
+        let store = if self.no_migrate { as_it_stands(&settings).await? } else { open(&settings).await? };
         let key = super::audit::signing_key(&settings)?;
         self.listen(settings, store, key).await
     }
@@ -67,6 +67,13 @@ impl Serve {
         };
         crate::http::serve(options).await.map_err(|error| Failure::failed(error.to_string()))
     }
+}
+
+/// A database that somebody else brings up to date, and that is fit to be served.
+async fn as_it_stands(settings: &Settings) -> Result<Store, Failure> {
+    let store = connect(settings, false).await?;
+    store.check_shape().await.map_err(|error| cannot_open(settings, error))?;
+    Ok(store)
 }
 
 /// Ends when the process is asked to stop: Ctrl-C, or SIGTERM from whoever runs it. A signal counts

@@ -94,6 +94,12 @@ pub(super) async fn now(ctx: &Context<'_>) -> Answer<Moment> {
     Ok(*now?)
 }
 
+/// The moment of what this request has just done, unless the clock was asked already.
+pub(super) fn as_of(ctx: &Context<'_>, moment: Moment) -> Answer<()> {
+    let _ = here(ctx)?.now.set(moment);
+    Ok(())
+}
+
 async fn load<K, V>(ctx: &Context<'_>, key: K) -> Answer<Option<V>>
 where
     K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,

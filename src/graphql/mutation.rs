@@ -3,7 +3,7 @@
 //! One claiming mutation per document is promised to be atomic; several run one after another,
 //! each in a transaction of its own.
 
-use super::context::{actor, offer, service};
+use super::context::{actor, as_of, offer, service};
 use super::enums::{OnConflict, OverlapStatus};
 use super::errors::Answer;
 use super::inputs::{
@@ -59,7 +59,10 @@ impl Mutation {
         match opened.outcome {
             ClaimOutcome::Accepted { claim, shortfalls, replayed } => {
                 let claim = match opened.made {
-                    Some(made) => Claim(made),
+                    Some(made) => {
+                        as_of(ctx, made.created_at)?;
+                        Claim(made)
+                    }
                     None => claim::own(ctx, claim).await?,
                 };
                 let shortfalls = shortfalls.into_iter().map(Into::into).collect();

@@ -7,8 +7,9 @@ use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
 use crate::store::{Commit, Cursor, ExpireDue, Feed, Position, Seen, Snapshot, StoreError, StoredArea};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::timeout;
@@ -17,10 +18,47 @@ use tokio::time::timeout;
 pub struct Following {
     cursor: Mutex<Option<Cursor>>,
     reload_asked: AtomicBool,
+    own: Own,
     wake: Notify,
     looked: watch::Sender<Option<Look>>,
     stale_after: Duration,
     digesting: Mutex<()>,
+}
+
+/// Commits of this process that the atlas has taken in: the change log need not bring them again.
+///
+/// They count for the atlas that stood when they were taken in. While another one is built they
+/// reach only the old one, so whatever began before the new one stood is read once more.
+#[derive(Default)]
+struct Own {
+    /// Counts the atlases.
+    standing: AtomicU64,
+    taken_in: std::sync::Mutex<HashMap<i64, u64>>,
+}
+
+/// Own commits remembered at most, where the change log cannot be read for long.
+const MOST_OWN: usize = 50_000;
+
+impl Own {
+    fn taken_in(&self) -> std::sync::MutexGuard<'_, HashMap<i64, u64>> {
+        self.taken_in.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// `standing`: what stood before the commit was taken in.
+    fn note(&self, position: i64, standing: u64) {
+        let mut own = self.taken_in();
+        if own.len() < MOST_OWN {
+            own.insert(position, standing);
+        }
+    }
+
+    fn has(&self, position: i64) -> bool {
+        self.taken_in().get(&position) == Some(&self.standing.load(Ordering::SeqCst))
+    }
+
+    fn forget(&self, seen: &Seen) {
+        self.taken_in().retain(|position, _| !seen.had_ended(*position));
+    }
 }
 
 impl Following {
@@ -29,6 +67,7 @@ impl Following {
         Following {
             cursor: Mutex::default(),
             reload_asked: AtomicBool::default(),
+            own: Own::default(),
             wake: Notify::new(),
             looked,
             stale_after,
@@ -93,7 +132,11 @@ impl Service {
             let Some(inner) = service.upgrade() else { return };
             let service = Service(inner);
             if !commit.needs.is_empty() {
+                let standing = service.0.following.own.standing.load(Ordering::SeqCst);
                 service.take_in(&commit.needs);
+                if let Some(position) = commit.position {
+                    service.0.following.own.note(position, standing);
+                }
             }
             if commit.reload {
                 service.0.following.reload_asked.store(true, Ordering::SeqCst);
@@ -152,6 +195,7 @@ impl Service {
         loaded
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::Fault(format!("the atlas cannot be built: {e}")))?;
+        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
         *cursor = Some(position);
         self.metrics().map_rebuilt();
         self.tell(&news);
@@ -162,14 +206,16 @@ impl Service {
     /// Reads the change log up to its end. `false`: everything must be read anew.
     async fn catch_up(&self, cursor: &mut Option<Cursor>) -> Result<bool, StoreError> {
         let Some(at) = cursor else { return Ok(false) };
+        let own = &self.0.following.own;
         let begun = Stopwatch::start();
-        let feed = timeout(LOOK_LIMIT, self.store().changes_since(at)).await;
+        let feed = timeout(LOOK_LIMIT, self.store().changes_since(at, |position| own.has(position))).await;
         match feed.unwrap_or_else(|_| Err(StoreError::Unavailable("the change log does not answer".into())))? {
             Feed::StartAnew => Ok(false),
             Feed::Changes(needs, next) => {
                 if !needs.is_empty() {
                     self.take_in(&needs);
                 }
+                own.forget(&next.seen);
                 let complete = !self.0.following.reload_asked.load(Ordering::SeqCst);
                 if complete {
                     self.0.following.looked.send_modify(|look| *look = Some(Look::after(look.take(), begun, &next)));
@@ -374,4 +420,25 @@ fn area_record(area: StoredArea) -> Result<AreaRecord, StoreError> {
         households: area.digest.households,
         poor_households: area.digest.poor_households,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_atlas_before_took_in_is_read_once_more() {
+        let own = Own::default();
+        let standing = own.standing.load(Ordering::SeqCst);
+        own.note(7, standing);
+        assert!(own.has(7) && !own.has(8));
+        own.standing.fetch_add(1, Ordering::SeqCst);
+        assert!(!own.has(7), "a new atlas has not taken it in");
+        own.note(8, standing);
+        assert!(!own.has(8), "it may have reached the old one alone");
+        own.note(9, standing + 1);
+        own.forget(&"0:9:8".parse().expect("a snapshot"));
+        assert!(own.has(9));
+        assert_eq!(own.taken_in().len(), 2, "what was seen is forgotten, what runs is not");
+    }
 }

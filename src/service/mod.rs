@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod demo;
 pub mod error;
 pub mod follow;
+mod fresh;
 pub mod imports;
 pub mod matches;
 pub mod needs;
@@ -26,7 +27,7 @@ pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome,
 
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
-use crate::domain::actor::{Actor, Role};
+use crate::domain::actor::{Actor, Role, User};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::OrganizationStatus;
@@ -49,6 +50,9 @@ struct Inner {
     key: Arc<SigningKey>,
     changes: broadcast::Sender<Changes>,
     following: follow::Following,
+    /// Users by the hash of their key.
+    users: fresh::Fresh<[u8; 32], User>,
+    standings: fresh::Fresh<OrganizationId, OrganizationStatus>,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -71,6 +75,8 @@ impl Service {
             key,
             changes,
             following: follow::Following::new(stale_after),
+            users: fresh::Fresh::default(),
+            standings: fresh::Fresh::default(),
         }));
         service.listen_to_commits();
         service
@@ -150,8 +156,8 @@ impl Service {
         let id = actor
             .organization()
             .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))?;
-        let organization = self.store().organizations(&[id]).await?.pop();
-        match organization.map(|o| o.status) {
+        let read = async { Ok::<_, ServiceError>(self.store().organizations(&[id]).await?.pop().map(|o| o.status)) };
+        match self.0.standings.or_read(id, read).await? {
             Some(OrganizationStatus::Verified) => Ok(id),
             Some(OrganizationStatus::Pending) => {
                 Err(ServiceError::new(Code::Forbidden, "your organisation has not been verified yet"))

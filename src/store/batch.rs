@@ -1,9 +1,12 @@
 //! Many rows in one statement, handed to each database in the way that costs it least: to
-//! PostgreSQL one array a column, to SQLite a list of values.
+//! PostgreSQL one array a column, to SQLite a list of values. And many such statements at once:
+//! PostgreSQL gets them in one exchange, SQLite one after another.
 
 use super::dialect::Dialect;
 use super::error::StoreError;
-use super::write::Tx;
+use super::ledger::expect_rows;
+use super::rows::IdRow;
+use super::write::{Tx, column};
 use sea_orm::{FromQueryResult, Value};
 
 /// The type of a column of a batch.
@@ -53,6 +56,13 @@ pub(super) struct Batch<const C: usize> {
     rows: Vec<[Cell; C]>,
 }
 
+/// Rows as a statement reads them.
+struct Source {
+    text: String,
+    values: Vec<Value>,
+    rows: usize,
+}
+
 /// Rows of one statement at most. On SQLite statements are kept ready by their length, so a batch is
 /// cut into powers of two.
 const MOST_POSTGRES: usize = 2_000;
@@ -78,8 +88,9 @@ impl<const C: usize> Batch<C> {
         self.rows.is_empty()
     }
 
-    /// The source of rows, to stand in FROM as `r`, and its parameters; statement by statement.
-    fn statements(&self, dialect: Dialect) -> Vec<(String, Vec<Value>)> {
+    /// The source of rows, to stand in FROM as `r`, and its parameters; statement by statement. On
+    /// PostgreSQL the parameters of the first are numbered from `first`, and so on.
+    fn statements(&self, dialect: Dialect, mut first: usize) -> Vec<Source> {
         let mut rest = self.rows.as_slice();
         let mut statements = Vec::new();
         while !rest.is_empty() {
@@ -89,10 +100,12 @@ impl<const C: usize> Batch<C> {
             };
             let (chunk, more) = rest.split_at(take);
             rest = more;
-            statements.push(match dialect {
-                Dialect::Postgres => self.arrays(chunk),
+            let (text, values) = match dialect {
+                Dialect::Postgres => self.arrays(chunk, first),
                 Dialect::Sqlite => self.values(chunk),
-            });
+            };
+            first += values.len();
+            statements.push(Source { text, values, rows: chunk.len() });
         }
         statements
     }
@@ -109,11 +122,11 @@ impl<const C: usize> Batch<C> {
         (source, values.collect())
     }
 
-    fn arrays(&self, rows: &[[Cell; C]]) -> (String, Vec<Value>) {
+    fn arrays(&self, rows: &[[Cell; C]], first: usize) -> (String, Vec<Value>) {
         let mut sources = Vec::with_capacity(C);
         let mut values = Vec::with_capacity(C);
         for (i, (_, kind)) in self.columns.iter().enumerate() {
-            let n = i + 1;
+            let n = first + i;
             sources.push(match kind {
                 Kind::Int => format!("CAST(${n} AS bigint[])"),
                 Kind::Text => format!("CAST(${n} AS text[])"),
@@ -135,6 +148,45 @@ impl<const C: usize> Batch<C> {
             Dialect::Postgres => " ORDER BY r.ord",
             // A list of values is read from its beginning.
             Dialect::Sqlite => "",
+        }
+    }
+}
+
+/// Statements that write, gathered to be run in this order. Each touches every row of its batch
+/// once.
+pub(super) struct Writes {
+    dialect: Dialect,
+    parts: Vec<Part>,
+    parameters: usize,
+}
+
+struct Part {
+    sql: String,
+    values: Vec<Value>,
+    rows: usize,
+    /// Tells followers: its row bears the transaction's position.
+    logs: bool,
+}
+
+impl Writes {
+    pub fn new(dialect: Dialect) -> Self {
+        Writes { dialect, parts: Vec::new(), parameters: 0 }
+    }
+
+    /// The statement that `sql` makes of a source of rows called `r`.
+    pub fn add<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String) {
+        self.push(batch, sql, false);
+    }
+
+    /// The same, for the change log.
+    pub fn add_log<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String) {
+        self.push(batch, sql, true);
+    }
+
+    fn push<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String, logs: bool) {
+        for source in batch.statements(self.dialect, self.parameters + 1) {
+            self.parameters += source.values.len();
+            self.parts.push(Part { sql: sql(&source.text), values: source.values, rows: source.rows, logs });
         }
     }
 }
@@ -187,8 +239,8 @@ impl Tx {
         sql: impl Fn(&str) -> String,
     ) -> Result<u64, StoreError> {
         let mut touched = 0;
-        for (source, values) in batch.statements(self.dialect) {
-            touched += self.run_with(&sql(&source), values).await?;
+        for source in batch.statements(self.dialect, 1) {
+            touched += self.run_with(&sql(&source.text), source.values).await?;
         }
         Ok(touched)
     }
@@ -200,10 +252,57 @@ impl Tx {
         sql: impl Fn(&str) -> String,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        for (source, values) in batch.statements(self.dialect) {
-            found.extend(self.all_with(&sql(&source), values).await?);
+        for source in batch.statements(self.dialect, 1) {
+            found.extend(self.all_with(&sql(&source.text), source.values).await?);
         }
         Ok(found)
+    }
+
+    /// Runs what was gathered. A part that touches fewer or more rows than it holds has met a row that
+    /// changed under its lock: our own fault, and the transaction must not commit.
+    pub(super) async fn write(&mut self, writes: Writes) -> Result<(), StoreError> {
+        if writes.parts.is_empty() {
+            return Ok(());
+        }
+        match self.dialect {
+            Dialect::Postgres => self.write_at_once(writes).await,
+            Dialect::Sqlite => self.write_in_turn(writes).await,
+        }
+    }
+
+    async fn write_at_once(&mut self, writes: Writes) -> Result<(), StoreError> {
+        let (mut parts, mut counts) = (Vec::new(), vec!["pg_current_xact_id()::text::bigint AS xid".to_owned()]);
+        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        let logs = writes.parts.iter().any(|part| part.logs);
+        for (n, part) in writes.parts.into_iter().enumerate() {
+            parts.push(format!("w{n} AS ({} RETURNING 1)", part.sql));
+            counts.push(format!("(SELECT count(*) FROM w{n}) AS w{n}"));
+            values.extend(part.values);
+            rows.push(part.rows);
+        }
+        let sql = format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "));
+        let counted = self.one_with(&sql, values).await?.ok_or_else(|| StoreError::corrupt("count"))?;
+        for (n, rows) in rows.into_iter().enumerate() {
+            expect_rows(column::<i64>(&counted, &format!("w{n}"))?.unsigned_abs(), rows)?;
+        }
+        if logs {
+            self.position = Some(column(&counted, "xid")?);
+        }
+        Ok(())
+    }
+
+    async fn write_in_turn(&mut self, writes: Writes) -> Result<(), StoreError> {
+        for part in writes.parts {
+            let touched = if part.logs {
+                let logged: Vec<IdRow> = self.all_with(&format!("{} RETURNING id", part.sql), part.values).await?;
+                self.position = logged.iter().map(|row| row.id).max();
+                logged.len() as u64
+            } else {
+                self.run_with(&part.sql, part.values).await?
+            };
+            expect_rows(touched, part.rows)?;
+        }
+        Ok(())
     }
 }
 
@@ -221,8 +320,8 @@ mod tests {
     fn a_list_of_values_is_cut_into_powers_of_two() {
         let mut batch = Batch::new([("n", Kind::Int)]);
         (0..300).for_each(|n| batch.push([n.into()]));
-        let sizes: Vec<usize> = batch.statements(Dialect::Sqlite).iter().map(|(_, values)| values.len()).collect();
+        let sizes: Vec<usize> = batch.statements(Dialect::Sqlite, 1).iter().map(|s| s.rows).collect();
         assert_eq!(sizes, [128, 128, 32, 8, 4]);
-        assert_eq!(batch.statements(Dialect::Postgres).len(), 1);
+        assert_eq!(batch.statements(Dialect::Postgres, 1).len(), 1);
     }
 }

@@ -329,16 +329,18 @@ impl Trip {
 }
 
 #[derive(FromQueryResult)]
-struct TripLineRow {
-    delivery_id: i64,
+pub(super) struct TripLineRow {
+    pub delivery_id: i64,
     claim_line_id: i64,
     quantity: i64,
     accepted: Option<i64>,
     rejected: Option<i64>,
 }
 
+pub(super) const TRIP_LINE_COLUMNS: &str = "delivery_id, claim_line_id, quantity, accepted, rejected";
+
 impl TripLineRow {
-    fn into_line(self) -> Result<DeliveryLine, StoreError> {
+    pub fn into_line(self) -> Result<DeliveryLine, StoreError> {
         let answer = match (self.accepted, self.rejected) {
             (Some(accepted), Some(rejected)) => Some((quantity(accepted)?, quantity(rejected)?)),
             _ => None,
@@ -381,13 +383,15 @@ async fn write_event(
 }
 
 #[derive(FromQueryResult)]
-struct DeliveryRow {
-    id: i64,
-    claim_id: i64,
-    status: String,
+pub(super) struct DeliveryRow {
+    pub id: i64,
+    pub claim_id: i64,
+    pub status: String,
     scheduled_for: Option<String>,
-    version: i64,
+    pub version: i64,
 }
+
+pub(super) const DELIVERY_COLUMNS: &str = "id, claim_id, status, scheduled_for, version";
 
 #[derive(FromQueryResult)]
 struct EventRow {
@@ -403,16 +407,12 @@ impl Store {
     pub async fn deliveries(&self, wanted: &[DeliveryId]) -> Result<Vec<Delivery>, StoreError> {
         let wanted = ids(wanted.iter().map(|d| d.0));
         let set = self.dialect.numbers("$1");
-        let rows: Vec<DeliveryRow> = self
-            .read_all(
-                &format!("SELECT id, claim_id, status, scheduled_for, version FROM delivery WHERE id {set}"),
-                [wanted.clone()],
-            )
-            .await?;
+        let rows: Vec<DeliveryRow> =
+            self.read_all(&format!("SELECT {DELIVERY_COLUMNS} FROM delivery WHERE id {set}"), [wanted.clone()]).await?;
         let lines: Vec<TripLineRow> = self
             .read_all(
                 &format!(
-                    "SELECT delivery_id, claim_line_id, quantity, accepted, rejected FROM delivery_line
+                    "SELECT {TRIP_LINE_COLUMNS} FROM delivery_line
                      WHERE delivery_id {set} ORDER BY claim_line_id"
                 ),
                 [wanted.clone()],

@@ -1,7 +1,8 @@
 //! Requests that may be repeated: a key is written down with its effect, in one transaction, and
 //! the same key answers with the same outcome for ever after.
 
-use super::batch::{Batch, Kind};
+use super::batch::{Batch, Kind, Writes};
+use super::dialect::Dialect;
 use super::error::StoreError;
 use super::write::{Tx, column};
 use crate::domain::calendar::Moment;
@@ -107,11 +108,12 @@ pub(super) async fn known<'a>(
 
 /// Enters keys together with what they led to. Where one of them was used a moment ago the
 /// transaction loses the race, and finds it when it is run again.
-pub(super) async fn enter_settled(
-    tx: &mut Tx,
+pub(super) fn enter_settled(
+    writes: &mut Writes,
+    dialect: Dialect,
     mut settled: Vec<(&Keyed, serde_json::Value)>,
     now: Moment,
-) -> Result<(), StoreError> {
+) {
     // In one order by all, so that two transactions never wait for each other's keys.
     settled.sort_by_cached_key(|(keyed, _)| keyed.id());
     let mut batch = Batch::new([
@@ -132,14 +134,14 @@ pub(super) async fn enter_settled(
             now.0.into(),
         ]);
     }
-    let (bytes, order) = (tx.dialect.bytes_of_hex("r.fingerprint"), Batch::<6>::in_order(tx.dialect));
+    let (bytes, order) = (dialect.bytes_of_hex("r.fingerprint"), Batch::<6>::in_order(dialect));
     let sql = |source: &str| {
         format!(
             "INSERT INTO idempotency (scope, operation, key, fingerprint, outcome, created_at)
              SELECT r.scope, r.operation, r.key, {bytes}, r.outcome, r.created_at FROM {source}{order}"
         )
     };
-    tx.run_batch(&batch, sql).await.map(|_| ())
+    writes.add(&batch, sql);
 }
 
 /// What is known of a key.

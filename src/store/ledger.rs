@@ -18,9 +18,8 @@
 
 use super::Author;
 use super::audit::{self, Entry};
-use super::batch::{Batch, Kind};
+use super::batch::{Batch, Kind, Writes};
 use super::dialect::Column::{self, Int};
-use super::dialect::Dialect;
 use super::error::StoreError;
 use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow, batch, ids};
 use super::write::Tx;
@@ -175,20 +174,26 @@ impl Book {
             Lines::OfClaim(claim) => (claim.0, 0),
             Lines::Openings => (0, 1),
         };
-        let found: Vec<LineRow> = tx
-            .all(
-                &format!(
-                    "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id {}
-                     AND ((status = 'HELD' AND expires_at <= $2) OR claim_id = $3
-                          OR ($4 = 1 AND status <> 'RELEASED'
-                              AND claim_id IN (SELECT c.id FROM claim c WHERE c.opening = 1)))
-                     ORDER BY id{}",
-                    dialect.numbers("$1"),
-                    dialect.lock()
-                ),
-                [need_ids, now.0.into(), claim.into(), i64::from(openings).into()],
-            )
-            .await?;
+        let (numbers, lock) = (dialect.numbers("$1"), dialect.lock());
+        let found: Vec<LineRow> = if lines == Lines::None {
+            // By the index of holds that end: the needs may have had any number of lines, and few of all
+            // holds are due at any moment. The sums keep the databases from other ways: by need, or through
+            // all lines in the order that is asked for.
+            let sql = format!(
+                "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id + 0 {numbers}
+                 AND status = 'HELD' AND expires_at <= $2 ORDER BY id + 0{lock}"
+            );
+            tx.all(&sql, [need_ids, now.0.into()]).await?
+        } else {
+            let sql = format!(
+                "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id {numbers}
+                 AND ((status = 'HELD' AND expires_at <= $2) OR claim_id = $3
+                      OR ($4 = 1 AND status <> 'RELEASED'
+                          AND claim_id IN (SELECT c.id FROM claim c WHERE c.opening = 1)))
+                 ORDER BY id{lock}"
+            );
+            tx.all(&sql, [need_ids, now.0.into(), claim.into(), i64::from(openings).into()]).await?
+        };
         let mut book = Book::empty(now, author, action);
         book.openings = lines == Lines::Openings;
         for row in locked {
@@ -448,21 +453,27 @@ impl Book {
         for offer in touched.offers.iter().filter_map(|id| settle(self.offers.get_mut(id))) {
             entries.push(audit::offer_entry(&offer, action).under(claim_of_offer.get(&offer.id)));
         }
-        self.packs.append(&mut audit::pack(self.now, author, entries));
+        self.packs.append(&mut audit::pack(self.now, author, &entries));
     }
 
     /// Ends the last chapter and writes all that changed.
-    pub async fn close(mut self, tx: &mut Tx) -> Result<(), StoreError> {
+    pub async fn close(self, tx: &mut Tx) -> Result<(), StoreError> {
+        let mut writes = Writes::new(tx.dialect);
+        self.close_with(tx, &mut writes);
+        tx.write(writes).await
+    }
+
+    /// The same, for a caller who writes more besides: `writes` is to be run.
+    pub fn close_with(mut self, tx: &mut Tx, writes: &mut Writes) {
         self.end_chapter(self.author, self.action);
         let needs: Vec<Need> = changed(&self.needs).map(|n| n.after).collect();
-        write_needs(tx, changed(&self.needs)).await?;
-        write_lines(tx, changed(&self.lines)).await?;
-        write_offers(tx, changed(&self.offers)).await?;
-        log_changes(tx, &needs, self.now).await?;
-        audit::write(tx, &self.packs).await?;
+        write_needs(writes, changed(&self.needs));
+        write_lines(writes, changed(&self.lines));
+        write_offers(writes, changed(&self.offers));
+        log_changes(writes, &needs, self.now);
+        audit::write(writes, tx.dialect, &self.packs);
         tx.expired += self.expired.len();
         tx.changed.extend(needs);
-        Ok(())
     }
 }
 
@@ -486,19 +497,16 @@ fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iter
 const LOGGED_AT_ONCE: usize = 5_000;
 
 /// Tells followers which needs have a new version.
-pub(super) async fn log_changes(tx: &mut Tx, needs: &[Need], now: Moment) -> Result<(), StoreError> {
-    let number = match tx.dialect {
-        Dialect::Postgres => "xid::text::bigint",
-        Dialect::Sqlite => "id",
-    };
-    let sql = format!("INSERT INTO change_log (needs, at) VALUES ($1, $2) RETURNING {number} AS id");
+pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment) {
+    let mut batch = Batch::new([("needs", Kind::Plain), ("at", Kind::Int)]);
     for chunk in needs.chunks(LOGGED_AT_ONCE) {
-        tx.position = Some(tx.insert(&sql, [ids(chunk.iter().map(|n| n.id.0)), now.0.into()]).await?);
+        let ids: Vec<i64> = chunk.iter().map(|n| n.id.0).collect();
+        batch.push([json!(ids).to_string().into(), now.0.into()]);
     }
-    Ok(())
+    writes.add_log(&batch, |source| format!("INSERT INTO change_log (needs, at) SELECT needs, at FROM {source}"));
 }
 
-async fn write_needs(tx: &mut Tx, needs: impl Iterator<Item = &Moved<Need>>) -> Result<(), StoreError> {
+fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Need>>) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("required", Kind::Int),
@@ -533,10 +541,10 @@ async fn write_needs(tx: &mut Tx, needs: impl Iterator<Item = &Moved<Need>>) -> 
              FROM {source} WHERE need.id = r.id AND need.version = r.was"
         )
     };
-    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
+    writes.add(&batch, sql);
 }
 
-async fn write_lines(tx: &mut Tx, lines: impl Iterator<Item = &Moved<ClaimLine>>) -> Result<(), StoreError> {
+fn write_lines<'a>(writes: &mut Writes, lines: impl Iterator<Item = &'a Moved<ClaimLine>>) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("quantity", Kind::Int),
@@ -566,10 +574,10 @@ async fn write_lines(tx: &mut Tx, lines: impl Iterator<Item = &Moved<ClaimLine>>
              FROM {source} WHERE claim_line.id = r.id AND claim_line.version = r.was"
         )
     };
-    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
+    writes.add(&batch, sql);
 }
 
-async fn write_offers(tx: &mut Tx, offers: impl Iterator<Item = &Moved<Pledge>>) -> Result<(), StoreError> {
+fn write_offers<'a>(writes: &mut Writes, offers: impl Iterator<Item = &'a Moved<Pledge>>) {
     let mut batch = Batch::new([("id", Kind::Int), ("claimed", Kind::Int), ("version", Kind::Int), ("was", Kind::Int)]);
     for Moved { before, after, .. } in offers {
         batch.push([after.id.0.into(), after.claimed.get().into(), after.version.into(), before.version.into()]);
@@ -580,7 +588,7 @@ async fn write_offers(tx: &mut Tx, offers: impl Iterator<Item = &Moved<Pledge>>)
              FROM {source} WHERE offer.id = r.id AND offer.version = r.was"
         )
     };
-    expect_rows(tx.run_batch(&batch, sql).await?, batch.len())
+    writes.add(&batch, sql);
 }
 
 /// A guarded write that touches fewer rows than it names has met a row that changed under its

@@ -6,6 +6,8 @@
 
 mod areas;
 mod audit;
+mod audit_check;
+mod backup;
 mod batch;
 mod claims;
 mod deliveries;
@@ -24,10 +26,13 @@ mod people;
 mod position;
 mod programs;
 mod rows;
+mod shape;
 mod write;
 
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use audit_check::Checked;
+pub use backup::BackupError;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
@@ -45,6 +50,7 @@ pub use overlaps::{
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
 pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
+pub use shape::{Step, StepState};
 pub use write::{Command, Request, Tx};
 
 use crate::clock::Clock;
@@ -82,6 +88,8 @@ type Follower = Box<dyn Fn(&Commit) + Send + Sync>;
 #[derive(Clone)]
 pub struct Store {
     writer: DatabaseConnection,
+    /// For claims that are decided together: few connections, so that each keeps its plans and caches warm.
+    opener: DatabaseConnection,
     reader: DatabaseConnection,
     /// For those who follow: connections of their own, so that whatever fills or blocks the others does
     /// not stop the map.
@@ -107,11 +115,14 @@ pub struct StoreOptions {
     pub connections: u32,
     pub clock: Clock,
     pub faults: Faults,
+    /// An SQLite file that is not there is made.
+    pub create: bool,
 }
 
 impl StoreOptions {
     pub fn new(url: impl Into<String>) -> Self {
-        StoreOptions { url: url.into(), connections: 20, clock: Clock::default(), faults: Faults::default() }
+        let (clock, faults) = (Clock::default(), Faults::default());
+        StoreOptions { url: url.into(), connections: 20, clock, faults, create: true }
     }
 }
 
@@ -120,7 +131,7 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 impl Store {
     /// Opens the database and refuses what cannot be relied on: an unknown URL, an SQLite older
-    /// than 3.51.3. Creates an SQLite file that is not there.
+    /// than 3.51.3.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
         let url = options.url.as_str();
         let dialect = if url.starts_with("sqlite:") {
@@ -133,9 +144,9 @@ impl Store {
                 "the URL must start with sqlite:// or postgres://, for example sqlite://salur.db",
             ));
         };
-        let (writer, reader, watcher) = match dialect {
+        let (writer, opener, reader, watcher) = match dialect {
             Dialect::Sqlite => {
-                let writer = connect(dialect, sqlite_options(url, 1, false)).await?;
+                let writer = connect(dialect, sqlite_options(url, 1, false, options.create)).await?;
                 let store_version = version_of_sqlite(&writer).await?;
                 if store_version < OLDEST_SQLITE {
                     return Err(StoreError::bad(
@@ -143,16 +154,25 @@ impl Store {
                         "this SQLite library is older than 3.51.3, which can corrupt a database; use a newer build",
                     ));
                 }
-                let reader = connect(dialect, sqlite_options(url, options.connections, true)).await?;
-                (writer, reader, connect(dialect, watching(sqlite_options(url, WATCHERS, true))).await?)
+                let reader = connect(dialect, sqlite_options(url, options.connections, true, false)).await?;
+                let watching = watching(sqlite_options(url, WATCHERS, true, false));
+                (writer.clone(), writer, reader, connect(dialect, watching).await?)
             }
             Dialect::Postgres => {
-                let pool = connect(dialect, postgres_options(url, options.connections, "5s")).await?;
-                (pool.clone(), pool, connect(dialect, watching(postgres_options(url, WATCHERS, "2s"))).await?)
+                let usual = [("statement_timeout", "5s")];
+                let pool = connect(dialect, postgres_options(url, options.connections, &usual)).await?;
+                // Every statement of theirs finds rows by an index. A plan made while a table was small must not
+                // read all of it when it has grown.
+                let openers = [usual[0], ("enable_seqscan", "off")];
+                let mut openers = postgres_options(url, group::CONNECTIONS, &openers);
+                openers.connect_lazy(true).min_connections(0);
+                let watching = watching(postgres_options(url, WATCHERS, &[("statement_timeout", "2s")]));
+                (pool.clone(), connect(dialect, openers).await?, pool, connect(dialect, watching).await?)
             }
         };
         let mut store = Store {
             writer,
+            opener,
             reader,
             watcher,
             life: feed::LIFE[0],
@@ -171,41 +191,6 @@ impl Store {
             store.life = feed::LIFE[1];
         }
         Ok(store)
-    }
-
-    /// Brings the database's shape up to date. Of several servers that start at once one does it, and
-    /// the others wait for it.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        use salur_migrations::MigratorTrait;
-        let tx = self.begin_migrating().await?;
-        if self.is_ahead(&tx).await? {
-            return Ok(());
-        }
-        let moved = salur_migrations::Migrator::up(&tx, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        self.come_home(&tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
-    }
-
-    /// True where a newer release has been here before: its steps are unknown to us, and ours are all
-    /// taken. Steps expand first, so we may serve beside it, until one says by its name that it
-    /// contracts what we still use.
-    async fn is_ahead(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
-        use salur_migrations::{Migrator, MigratorTrait};
-        let taken = Migrator::get_migration_models(tx).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        let files = Migrator::get_migration_files();
-        let mut unknown = taken.iter().filter(|step| files.iter().all(|own| own.name() != step.version)).peekable();
-        if unknown.peek().is_none() {
-            return Ok(false);
-        }
-        if let Some(step) = unknown.find(|step| step.version.contains("_contract")) {
-            let step = &step.version;
-            return Err(StoreError::Fault(format!("a newer release has taken {step}; serve with that one")));
-        }
-        let missing = files.iter().find(|own| taken.iter().all(|step| step.version != own.name()));
-        missing.map_or(Ok(true), |own| {
-            Err(StoreError::Fault(format!("another line of releases has been here: {} is missing", own.name())))
-        })
     }
 
     /// A database that was copied, restored or has just been made gets an epoch of its own. Numbers of
@@ -238,31 +223,6 @@ impl Store {
         format!("SELECT {here} AS here FROM feed WHERE home <> {here}")
     }
 
-    /// Takes the database's shape back to nothing. For rigs that prove the way back.
-    pub async fn migrate_down(&self) -> Result<(), StoreError> {
-        use salur_migrations::MigratorTrait;
-        let tx = self.begin_migrating().await?;
-        let moved = salur_migrations::Migrator::down(&tx, None).await;
-        moved.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        tx.commit().await.map_err(|e| StoreError::from_db(self.dialect, &e))
-    }
-
-    /// One transaction around all steps, which keeps every other migrating server out.
-    async fn begin_migrating(&self) -> Result<DatabaseTransaction, StoreError> {
-        let tx = self.begin_writing().await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-        if self.dialect == Dialect::Postgres {
-            for sql in [
-                "SET LOCAL lock_timeout = 0",
-                "SET LOCAL statement_timeout = 0",
-                // Any number but the sequencer's.
-                "SELECT pg_advisory_xact_lock(7310868735953200)",
-            ] {
-                tx.execute_unprepared(sql).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
-            }
-        }
-        Ok(tx)
-    }
-
     /// Names the one who is told of every commit of this process, before the caller is answered.
     /// Only the first call counts.
     pub fn follow(&self, follower: impl Fn(&Commit) + Send + Sync + 'static) {
@@ -281,7 +241,7 @@ impl Store {
     /// is told that the database is not available.
     pub async fn close(&self) {
         self.running.closed().await;
-        for pool in [&self.watcher, &self.reader, &self.writer] {
+        for pool in [&self.watcher, &self.reader, &self.opener, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection was not closed properly");
             }
@@ -333,7 +293,7 @@ async fn connect(dialect: Dialect, options: ConnectOptions) -> Result<DatabaseCo
     Database::connect(options).await.map_err(|e| StoreError::from_db(dialect, &e))
 }
 
-fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOptions {
+fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false);
     options.acquire_timeout(Duration::from_secs(10)).test_before_acquire(false);
@@ -353,13 +313,15 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool) -> ConnectOption
     }
     options.map_sqlx_sqlite_opts(move |o| {
         let o = o
-            .create_if_missing(true)
+            .create_if_missing(create)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(400)
-            .pragma("cache_size", "-16384");
+            .pragma("cache_size", "-16384")
+            // In pages. Pages that are written over and over are moved to the file less often.
+            .pragma("wal_autocheckpoint", "4000");
         if read_only { o.pragma("query_only", "ON") } else { o }
     });
     options
@@ -386,18 +348,19 @@ fn watching(mut options: ConnectOptions) -> ConnectOptions {
     options
 }
 
-fn postgres_options(url: &str, connections: u32, statement_timeout: &'static str) -> ConnectOptions {
+fn postgres_options(url: &str, connections: u32, more: &[(&'static str, &'static str)]) -> ConnectOptions {
+    let more = more.to_vec();
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).sqlx_logging(false);
     options.acquire_timeout(Duration::from_secs(10));
     options.map_sqlx_postgres_opts(move |o| {
         o.options([
             ("lock_timeout", "2s"),
-            ("statement_timeout", statement_timeout),
             ("idle_in_transaction_session_timeout", "30s"),
             ("synchronous_commit", "on"),
             ("jit", "off"),
         ])
+        .options(more.iter().copied())
     });
     options
 }

@@ -1,5 +1,6 @@
 //! Needs: reported, revised, verified and closed one by one, or imported by the thousand.
 
+use super::batch::Writes;
 use super::claims::{NewClaim, NewLine, insert_lines};
 use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
@@ -69,7 +70,9 @@ impl Command for ReportNeed {
             status: NeedStatus::Reported,
             version: 1,
         };
-        ledger::log_changes(tx, &[need], now).await?;
+        let mut writes = Writes::new(tx.dialect);
+        ledger::log_changes(&mut writes, &[need], now);
+        tx.write(writes).await?;
         audit::append(tx, now, self.author, vec![audit::need_entry(&need, "need.report")]).await?;
         tx.changed.push(need);
         idempotency::settle(tx, &self.keyed, &json!({"need": id})).await?;

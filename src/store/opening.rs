@@ -6,7 +6,7 @@
 //! database. What the group comes to is written in one statement a table. A claim that comes alone
 //! is a group of one.
 
-use super::batch::{Batch, Kind};
+use super::batch::{Batch, Kind, Writes};
 use super::claims::{NewClaim, check_hold};
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -22,7 +22,7 @@ use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
 use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -154,17 +154,10 @@ enum Finding {
 /// What deciding takes besides the book.
 struct Ground {
     known: HashMap<KeyId, Known>,
-    holds: HashMap<ProgramId, (i64, i64)>,
+    holds: Holds,
     partners: HashSet<OrganizationId>,
     claim_ids: std::vec::IntoIter<i64>,
     line_ids: std::vec::IntoIter<i64>,
-}
-
-#[derive(FromQueryResult)]
-struct HoldRow {
-    id: i64,
-    hold_seconds: i64,
-    max_hold_seconds: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -180,10 +173,6 @@ impl Ground {
         let known = idempotency::known(tx, claims.iter().map(|c| &c.keyed)).await?;
         let asked = claims.iter().flat_map(|c| &c.lines).filter_map(|(need, _)| book.need(*need));
         let programs: BTreeSet<i64> = asked.map(|n| n.program.0).collect();
-        let sql =
-            format!("SELECT id, hold_seconds, max_hold_seconds FROM program WHERE id {}", tx.dialect.numbers("$1"));
-        let rows: Vec<HoldRow> = tx.all(&sql, [ids(programs)]).await?;
-        let holds = rows.into_iter().map(|r| (ProgramId(r.id), (r.hold_seconds, r.max_hold_seconds))).collect();
         let others: BTreeSet<i64> =
             claims.iter().filter_map(|c| c.executor.filter(|e| *e != c.organization)).map(|e| e.0).collect();
         let mut partners = HashSet::new();
@@ -196,7 +185,7 @@ impl Ground {
             partners.extend(found.into_iter().map(|r| OrganizationId(r.id)));
         }
         let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
-        let (claim_ids, line_ids) = draw_ids(tx, claims.len() as i64, lines as i64).await?;
+        let (holds, [claim_ids, line_ids]) = holds_and_ids(tx, ids(programs), claims.len(), lines).await?;
         Ok(Ground { known, holds, partners, claim_ids: claim_ids.into_iter(), line_ids: line_ids.into_iter() })
     }
 
@@ -213,36 +202,58 @@ impl Ground {
     }
 }
 
-/// Ids for so many claims and lines, ascending. Those that are not used are lost.
-async fn draw_ids(tx: &mut Tx, claims: i64, lines: i64) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+/// The usual and the longest hold of programs.
+type Holds = HashMap<ProgramId, (i64, i64)>;
+
+/// The holds of programs, and ids for so many claims and lines, ascending. Those that are not used
+/// are lost.
+async fn holds_and_ids(
+    tx: &mut Tx,
+    programs: Value,
+    claims: usize,
+    lines: usize,
+) -> Result<(Holds, [Vec<i64>; 2]), StoreError> {
     let corrupt = || StoreError::corrupt("sequence");
-    match tx.dialect {
+    let wanted = tx.dialect.numbers("$1");
+    let (claims, lines) = (claims as i64, lines as i64);
+    let row = match tx.dialect {
         Dialect::Postgres => {
-            let sql = "SELECT (SELECT string_agg(nextval('claim_id_seq')::text, ',') FROM generate_series(1, $1))
-                AS claims, (SELECT string_agg(nextval('claim_line_id_seq')::text, ',') FROM generate_series(1, $2))
-                AS lines";
-            let row = tx.one(sql, [claims.into(), lines.into()]).await?.ok_or_else(corrupt)?;
-            let read = |name: &str| -> Result<Vec<i64>, StoreError> {
-                let list: String = column(&row, name)?;
-                let mut drawn: Vec<i64> =
-                    list.split(',').map(|n| n.parse().map_err(|_| corrupt())).collect::<Result<_, _>>()?;
-                drawn.sort_unstable();
-                Ok(drawn)
-            };
-            Ok((read("claims")?, read("lines")?))
+            let sql = format!(
+                "SELECT (SELECT json_agg(json_build_array(id, hold_seconds, max_hold_seconds)) FROM program
+                    WHERE id {wanted})::text AS holds,
+                 (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, $2))::text AS claims,
+                 (SELECT json_agg(nextval('claim_line_id_seq')) FROM generate_series(1, $3))::text AS lines"
+            );
+            tx.one(&sql, [programs, claims.into(), lines.into()]).await?
         }
         // The only writer counts by itself; its inserts move the tables' own count along.
         Dialect::Sqlite => {
-            let sql = "SELECT (SELECT COALESCE(max(seq), 0) FROM sqlite_sequence WHERE name = 'claim') AS claims,
-                (SELECT COALESCE(max(seq), 0) FROM sqlite_sequence WHERE name = 'claim_line') AS lines";
-            let row = tx.one(sql, []).await?.ok_or_else(corrupt)?;
-            let after = |name: &str, count: i64| -> Result<Vec<i64>, StoreError> {
-                let last: i64 = column(&row, name)?;
-                Ok((last + 1..=last + count).collect())
-            };
-            Ok((after("claims", claims)?, after("lines", lines)?))
+            let sql = format!(
+                "SELECT (SELECT json_group_array(json_array(id, hold_seconds, max_hold_seconds)) FROM program
+                    WHERE id {wanted}) AS holds,
+                 (SELECT json_array(COALESCE(max(seq), 0)) FROM sqlite_sequence WHERE name = 'claim') AS claims,
+                 (SELECT json_array(COALESCE(max(seq), 0)) FROM sqlite_sequence WHERE name = 'claim_line') AS lines"
+            );
+            tx.one(&sql, [programs]).await?
         }
-    }
+    };
+    let row = row.ok_or_else(corrupt)?;
+    let holds: Option<String> = column(&row, "holds")?;
+    let holds: Vec<(i64, i64, i64)> =
+        holds.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text)).map_err(|_| StoreError::corrupt("program"))?;
+    let holds = holds.into_iter().map(|(id, usual, longest)| (ProgramId(id), (usual, longest))).collect();
+    let drawn = |name: &str, count: i64| -> Result<Vec<i64>, StoreError> {
+        let list: Option<String> = column(&row, name)?;
+        let list = list.as_deref().unwrap_or("[]");
+        let mut ids: Vec<i64> = serde_json::from_str(list).map_err(|_| corrupt())?;
+        if tx.dialect == Dialect::Sqlite {
+            let last = ids.pop().ok_or_else(corrupt)?;
+            ids.extend(last + 1..=last + count);
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    };
+    Ok((holds, [drawn("claims", claims)?, drawn("lines", lines)?]))
 }
 
 /// What a claim needs to know of the offer it draws on.
@@ -444,9 +455,10 @@ impl Sitting {
     ) -> Result<Vec<Verdict>, StoreError> {
         name_ends_of_holds(tx, self.book.now(), &mut findings).await?;
         let now = self.book.now();
-        insert_claims(tx, &self.claims, now).await?;
-        insert_lines(tx, &self.lines).await?;
-        self.book.close(tx).await?;
+        let mut writes = Writes::new(tx.dialect);
+        insert_claims(&mut writes, &self.claims, now);
+        insert_lines(&mut writes, &self.lines);
+        self.book.close_with(tx, &mut writes);
         let mut settled: Vec<(&Keyed, Json)> = Vec::new();
         for (claim, finding) in asked.iter().zip(&findings) {
             if let Finding::Decided(opened) = finding
@@ -455,7 +467,8 @@ impl Sitting {
                 settled.push((&claim.keyed, remember(&opened.outcome)));
             }
         }
-        idempotency::enter_settled(tx, settled, now).await?;
+        idempotency::enter_settled(&mut writes, tx.dialect, settled, now);
+        tx.write(writes).await?;
         let outcomes: Vec<Option<ClaimOutcome>> = findings
             .iter()
             .map(|finding| if let Finding::Decided(o) = finding { Some(o.outcome.clone()) } else { None })
@@ -513,7 +526,7 @@ async fn name_ends_of_holds(tx: &mut Tx, now: Moment, findings: &mut [Finding]) 
     Ok(())
 }
 
-async fn insert_claims(tx: &mut Tx, claims: &[(ClaimId, NewClaim)], now: Moment) -> Result<(), StoreError> {
+fn insert_claims(writes: &mut Writes, claims: &[(ClaimId, NewClaim)], now: Moment) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("organization_id", Kind::Int),
@@ -538,10 +551,10 @@ async fn insert_claims(tx: &mut Tx, claims: &[(ClaimId, NewClaim)], now: Moment)
              version) SELECT id, organization_id, executor_id, offer_id, 0, created_at, created_by, 0, 1 FROM {source}"
         )
     };
-    tx.run_batch(&batch, sql).await.map(|_| ())
+    writes.add(&batch, sql);
 }
 
-async fn insert_lines(tx: &mut Tx, lines: &[ClaimLine]) -> Result<(), StoreError> {
+fn insert_lines(writes: &mut Writes, lines: &[ClaimLine]) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("claim_id", Kind::Int),
@@ -564,7 +577,7 @@ async fn insert_lines(tx: &mut Tx, lines: &[ClaimLine]) -> Result<(), StoreError
              SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1 FROM {source}"
         )
     };
-    tx.run_batch(&batch, sql).await.map(|_| ())
+    writes.add(&batch, sql);
 }
 
 fn remember(outcome: &ClaimOutcome) -> Json {

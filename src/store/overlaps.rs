@@ -541,8 +541,8 @@ pub struct ImportedDistributions {
 }
 
 #[derive(FromQueryResult)]
-struct DistributionRow {
-    id: i64,
+pub(super) struct DistributionRow {
+    pub id: i64,
     external_id: String,
     organization_id: i64,
     area_id: i64,
@@ -552,6 +552,9 @@ struct DistributionRow {
     period_end: String,
     version: i64,
 }
+
+pub(super) const DISTRIBUTION_COLUMNS: &str =
+    "id, external_id, organization_id, area_id, item_id, quantity, period_start, period_end, version";
 
 impl Command for ImportDistributions {
     type Answer = ImportedDistributions;
@@ -640,7 +643,7 @@ impl ImportDistributions {
              ON CONFLICT (source, external_id) DO UPDATE SET organization_id = excluded.organization_id,
              area_id = excluded.area_id, item_id = excluded.item_id, quantity = excluded.quantity,
              period_start = excluded.period_start, period_end = excluded.period_end, version = excluded.version
-             RETURNING id, external_id, organization_id, area_id, item_id, quantity, period_start, period_end, version",
+             RETURNING {DISTRIBUTION_COLUMNS}",
             tx.dialect.rows("$1", &columns)
         );
         let values = batch(&changed, |(r, organization, version)| {
@@ -655,7 +658,7 @@ impl ImportDistributions {
     }
 }
 
-fn distribution_entry(row: DistributionRow) -> Entry {
+pub(super) fn distribution_entry(row: DistributionRow) -> Entry {
     Entry::new(
         "distributions.import",
         DistributionId(row.id).to_string(),

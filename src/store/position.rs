@@ -29,7 +29,7 @@ impl Seen {
         format!("{{{}}}", list(&self.running))
     }
 
-    fn had_ended(&self, transaction: i64) -> bool {
+    pub fn had_ended(&self, transaction: i64) -> bool {
         transaction < self.end && self.running.binary_search(&transaction).is_err()
     }
 }

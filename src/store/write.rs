@@ -9,8 +9,8 @@ use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, QueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use std::future::Future;
 use std::time::Duration;
@@ -97,6 +97,14 @@ impl Tx {
         sql: &str,
         values: [Value; N],
     ) -> Result<Option<QueryResult>, StoreError> {
+        self.one_with(sql, values).await
+    }
+
+    pub(super) async fn one_with(
+        &mut self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<QueryResult>, StoreError> {
         self.stumble()?;
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         let result = self.inner.query_one_raw(statement).await;
@@ -144,11 +152,20 @@ impl Tx {
     }
 
     /// Tells PostgreSQL how large its tables have become. Within one transaction that fills empty
-    /// tables nobody else does, and plans from when they were empty read whole tables ever after.
+    /// tables nobody else does, and plans from when they were empty read whole tables ever after. For
+    /// the same reason tables that are still empty are left out: unasked, PostgreSQL takes it that an
+    /// empty table will grow.
     pub async fn refresh_plans(&mut self) -> Result<(), StoreError> {
-        if self.dialect == Dialect::Postgres {
-            self.run("ANALYZE area, need, claim, claim_line, delivery, delivery_line, distribution, overlap", [])
-                .await?;
+        if self.dialect != Dialect::Postgres {
+            return Ok(());
+        }
+        let tables = ["area", "need", "claim", "claim_line", "delivery", "delivery_line", "distribution", "overlap"];
+        let filled = tables.map(|table| format!("CASE WHEN EXISTS (SELECT FROM {table}) THEN '{table}' END"));
+        let sql = format!("SELECT concat_ws(', ', {}) AS filled", filled.join(", "));
+        let row = self.one(&sql, []).await?.ok_or_else(|| StoreError::corrupt("list of tables"))?;
+        let filled: String = column(&row, "filled")?;
+        if !filled.is_empty() {
+            self.run(&format!("ANALYZE {filled}"), []).await?;
         }
         Ok(())
     }
@@ -200,7 +217,7 @@ impl Store {
             let _running = running;
             let mut attempt = 0;
             loop {
-                match store.attempt(&command).await {
+                match store.attempt(&store.writer, &command).await {
                     Attempt::Done(answer, commit) => {
                         store.announce(&commit);
                         return Ok((answer, commit.position));
@@ -231,7 +248,7 @@ impl Store {
     ) -> Result<(C::Answer, Option<i64>), StoreError> {
         let (mut attempt, begun) = (0, Stopwatch::start());
         loop {
-            let error = match self.attempt(command).await {
+            let error = match self.attempt(&self.writer, command).await {
                 Attempt::Done(answer, commit) => {
                     self.announce(&commit);
                     return Ok((answer, commit.position));
@@ -254,18 +271,18 @@ impl Store {
 
     /// On SQLite the write lock is taken at once: a transaction that reads before it writes would fail
     /// under load.
-    pub(super) async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub(super) async fn begin_writing(&self, on: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             isolation_level: None,
             access_mode: None,
             sqlite_transaction_mode: (self.dialect == Dialect::Sqlite).then_some(SqliteTransactionMode::Immediate),
         };
-        self.writer.begin_with_options(options).await
+        on.begin_with_options(options).await
     }
 
-    pub(super) async fn attempt<C: Command>(&self, command: &C) -> Attempt<C::Answer> {
+    pub(super) async fn attempt<C: Command>(&self, on: &DatabaseConnection, command: &C) -> Attempt<C::Answer> {
         let lost = |error: &DbErr| self.dialect.explain(error) == Trouble::Conflict;
-        let inner = match self.begin_writing().await {
+        let inner = match self.begin_writing(on).await {
             Ok(inner) => inner,
             Err(e) if lost(&e) => return Attempt::LostRace(StoreError::from_db(self.dialect, &e)),
             Err(e) => return Attempt::Failed(StoreError::from_db(self.dialect, &e)),

@@ -1,8 +1,11 @@
 //! Exports of a small simulated ledger, sound ones and damaged ones.
 
+use super::super::check::MAX_PROBLEMS;
 use super::super::signing::SigningKey;
-use super::super::{Value, state};
+use super::super::tree::{Accumulator, leaf_hash};
+use super::super::{FIRST_SEQUENCE, Leaf, State, Value, state};
 use super::*;
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 

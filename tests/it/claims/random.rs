@@ -32,7 +32,7 @@ async fn the_ledger_does_what_the_model_does(db: TestDatabase) {
     let dice = Dice::from_environment("the_ledger_does_what_the_model_does");
     let world = World::new(db).await;
     let tally = run(&world, dice, commands).await;
-    println!("{commands} commands: {tally:?}");
+    println!("rig=model db={} n={commands} violations=0 {tally:?}", world.db.kind());
     check_books(&world).await;
 }
 

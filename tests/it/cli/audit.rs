@@ -1,8 +1,10 @@
 //! The audit log handed out and checked, sound and tampered with.
 
 use super::{Home, run, salur, settle};
+use crate::harness::books::connect;
 use crate::harness::database::TestDatabase;
 use crate::on_both_databases;
+use sea_orm::ConnectionTrait;
 use std::fs;
 
 on_both_databases!(a_sound_export_verifies_and_every_tampering_is_found);
@@ -62,6 +64,15 @@ async fn a_sound_export_verifies_and_every_tampering_is_found(db: TestDatabase) 
     verify(&home, "two", &[]).fails(1, "totals.json");
     fs::write(home.path("two/totals.json"), totals).expect("the bundle is writable");
     verify(&home, "two", &[]).ok();
+
+    // The same of the database itself, whose rows are compared, too.
+    let check = ["audit", "check", "--public-key", "audit-key.pem.pub", "--old-head", "one/heads.jsonl"];
+    let said = salur(&home, &db, &check).ok();
+    assert!(said.starts_with("OK: ") && said.contains(" rows are what the log says"), "{said}");
+    let own = connect(&db).await;
+    own.execute_unprepared("UPDATE need SET required = required + 1 WHERE external_id = 'N-1'").await.expect("ours");
+    salur(&home, &db, &check).fails(1, "its row is not what version 1 in the log says");
+    own.execute_unprepared("UPDATE need SET required = required - 1 WHERE external_id = 'N-1'").await.expect("ours");
 
     // Another key is not let near the log, and does not verify it.
     fs::create_dir(home.path("other")).expect("a new directory");

@@ -207,10 +207,6 @@ pub struct Reckoning {
 impl Reckoning {
     /// Prints the run's one line.
     pub fn show(&self, rig: &str, db: Kind, n: u64, seed: u64, more: &str) {
-        let db = match db {
-            Kind::Sqlite => "sqlite",
-            Kind::Postgres => "postgres",
-        };
         let Reckoning { accepted, refused, unavailable, unanswered } = self;
         println!(
             "rig={rig} db={db} n={n} violations=0 accepted={accepted} refused={refused} unavailable={unavailable} \
@@ -283,6 +279,16 @@ impl Crowd {
             lines.insert(self.scarce.clone(), SCARCE + 1);
         }
         Wish { key: format!("{caller}-{serial}"), donor: caller, lines }
+    }
+
+    /// The claims that were acknowledged so far.
+    pub fn acknowledged(&self) -> Vec<String> {
+        let told = self.told.lock().expect("no caller panicked");
+        let claim = |(_, outcome): &(Wish, Outcome)| match outcome {
+            Outcome::Accepted { claim, .. } => Some(claim.clone()),
+            Outcome::Refused(_) => None,
+        };
+        told.values().filter_map(claim).collect()
     }
 
     /// Asks until the outcome is definite, and keeps it. True where the key had led to it before.

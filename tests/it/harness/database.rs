@@ -22,6 +22,15 @@ pub enum Kind {
     Postgres,
 }
 
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+        })
+    }
+}
+
 impl Kind {
     pub const BOTH: [Kind; 2] = [Kind::Sqlite, Kind::Postgres];
 }

@@ -55,10 +55,7 @@ impl PostgresServer {
         let name = format!("salur_pg_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         // A socket's path has at most some hundred bytes, whatever TMPDIR says.
         let home = Path::new("/tmp").join(&name);
-        fs::create_dir(&home).expect("the name is new");
-        if let Some((uid, gid)) = server_account() {
-            std::os::unix::fs::chown(&home, Some(uid), Some(gid)).expect("root gives directories away");
-        }
+        create_dir(&home);
         PostgresServer { home, name, port: free_port(), postmaster: None }
     }
 
@@ -148,6 +145,36 @@ impl PostgresServer {
         gone(&children).await;
     }
 
+    /// From now on every piece of the log that is full is copied into the directory that this answers.
+    pub async fn archive(&mut self) -> PathBuf {
+        let archive = self.home.join("archive");
+        create_dir(&archive);
+        let to = archive.display();
+        self.run("ALTER SYSTEM SET archive_mode = on").await;
+        self.run(&format!("ALTER SYSTEM SET archive_command = 'test ! -f {to}/%f && cp %p {to}/%f'")).await;
+        self.stop(Stop::Fast).await;
+        self.start().await;
+        archive
+    }
+
+    /// A copy of the running server's files, as a backup begins with.
+    pub fn base_backup(&self) -> PathBuf {
+        let base = self.home.join("base");
+        let (target, port) = (base.display().to_string(), self.port.to_string());
+        #[rustfmt::skip]
+        tool("pg_basebackup", &[
+            "--pgdata", &target, "--host", self.socket(), "--port", &port, "--username", "postgres", "--checkpoint", "fast",
+        ]);
+        base
+    }
+
+    /// Waits until all that has happened so far is in the archive.
+    pub async fn archived(&self) {
+        self.run("SELECT pg_switch_wal()").await;
+        let left = "SELECT count(*) AS n FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'";
+        until("the log is archived", || async { self.number(left).await == 0 }).await;
+    }
+
     /// A second server that follows this one, over a replication slot of its own.
     pub async fn standby(&self) -> PostgresServer {
         let mut standby = Self::place();
@@ -227,6 +254,14 @@ impl Drop for PostgresServer {
 
 async fn gone(processes: &[u32]) {
     until("PostgreSQL's processes are gone", || async { !processes.iter().any(|pid| process::is_running(*pid)) }).await;
+}
+
+/// Makes a directory of the server's account.
+fn create_dir(path: &Path) {
+    fs::create_dir(path).expect("the name is new");
+    if let Some((uid, gid)) = server_account() {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root gives directories away");
+    }
 }
 
 /// Whom the server runs as: it refuses root. `None` where we are somebody else already.

@@ -65,6 +65,18 @@ pub async fn ended(child: &mut Child) -> ExitStatus {
     child.wait().expect("it has ended")
 }
 
+/// Whether a server says of itself that it can answer truthfully.
+pub async fn is_ready(server: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(server).await?;
+        stream.write_all(request_text("GET", "/health/ready", &[], "").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    let answer = tokio::time::timeout(LONG, ask).await.expect("it answers in time");
+    answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+}
+
 /// `salur serve` on a port of its own; dropping it kills it.
 #[derive(Debug)]
 pub struct ServerProcess {
@@ -127,16 +139,8 @@ impl ServerProcess {
         is_running(self.id())
     }
 
-    /// Whether it says of itself that it can answer truthfully.
     pub async fn is_ready(&self) -> bool {
-        let ask = async {
-            let mut stream = TcpStream::connect(self.address).await?;
-            stream.write_all(request_text("GET", "/health/ready", &[], "").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.map(|_| answer)
-        };
-        let answer = tokio::time::timeout(LONG, ask).await.expect("it answers in time");
-        answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+        is_ready(self.address).await
     }
 
     /// The end of what it has logged.
@@ -234,7 +238,7 @@ impl Client {
             }
             let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| wrong("no status"))?;
             let body = serde_json::from_slice(&answer[end + 4..]).map_err(|_| wrong("a body that is no JSON"))?;
-            self.stream = Some(stream);
+            self.stream = (!head.contains("connection: close")).then_some(stream);
             return Ok((status, body));
         }
     }

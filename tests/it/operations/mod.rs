@@ -1,6 +1,9 @@
 //! Running it: what the log and the figures say, how a server leaves, how releases follow each other.
 
 mod drain;
+mod restore;
+mod rollout;
+mod upgrades;
 mod watching;
 
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 //! `SALUR_COUNT` says how long (of what, each rig says itself), `SALUR_SEED` which. A rig that ends
 //! well prints one line of figures for each database; a violation is a failed test.
 
+mod corruptions;
 mod extremes;
 mod fairness;
 mod holds;
@@ -31,11 +32,7 @@ fn times(usual: u64) -> u64 {
 
 /// The line of a rig that found nothing.
 fn figures(rig: &str, db: &TestDatabase, n: u64, more: impl Display) {
-    let db = match db.kind() {
-        Kind::Sqlite => "sqlite",
-        Kind::Postgres => "postgres",
-    };
-    println!("rig={rig} db={db} n={n} violations=0 {more}");
+    println!("rig={rig} db={} n={n} violations=0 {more}", db.kind());
 }
 
 /// The stores that take part: two servers where several may write, the one server otherwise.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use salur::domain::claim::ClaimStatus;
 use salur::domain::ids::{ClaimId, DeliveryId, NeedId};
@@ -14,7 +15,7 @@ use salur::store::{
 use sea_orm::DatabaseConnection;
 
 use super::{figures, times};
-use crate::harness::books::{check_books, connect, rows};
+use crate::harness::books::{check_books, connect, number, rows};
 use crate::harness::database::TestDatabase;
 use crate::harness::dice::Dice;
 use crate::harness::world::{ANY_CLAIM, ANY_NEED, World, q};
@@ -31,6 +32,9 @@ const STANDS: &str = "
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM claim_line) AS versions,
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM claim) AS renewals,
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM offer) AS offers";
+
+/// Longer than any deed takes with all its tries, in microseconds.
+const CLEARANCE: i64 = 60_000_000;
 
 /// Which step fails next: the `left`-th of the steps of this kind, in this way, once.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +161,20 @@ impl Rig {
         row.column_names().iter().map(|name| row.try_get("", name).expect("a number")).collect()
     }
 
+    /// Goes on to a moment after which no hold runs out for longer than a deed takes: else what has run
+    /// out between two tries looks like something that the second one did.
+    async fn far_from_ends(&self) {
+        loop {
+            let now = self.world.store.now().await.expect("the database tells the time").0;
+            let sql = format!("SELECT COALESCE(min(expires_at), 0) AS n FROM claim_line WHERE expires_at > {now}");
+            let end = number(&self.world.db, &self.own, &sql).await;
+            if end == 0 || end > now + CLEARANCE {
+                return;
+            }
+            self.world.clock.advance(Duration::from_micros((end - now + 1_000_000) as u64));
+        }
+    }
+
     /// Something that can be done as things stand.
     async fn deed(&mut self) -> Deed {
         let author = None;
@@ -182,7 +200,8 @@ impl Rig {
                     });
                 }
                 (16, Some(_)) => {
-                    self.world.wait(30);
+                    self.world.wait(self.dice.between(30, 20_000) as u64);
+                    self.far_from_ends().await;
                     return Deed::Expire(ExpireDue { most: 50 });
                 }
                 (17.., _) if !self.trips.is_empty() => {
@@ -201,7 +220,7 @@ impl Rig {
                     let held = stands.expires_at().is_some_and(|ends| ends > soon);
                     match (stands.lines[0].status, self.dice.between(1, 4)) {
                         (ClaimStatus::Held, 1) if held && stands.renewals == 0 => {
-                            return Deed::Renew(RenewClaim { author, id, access, hold_seconds: Some(900) });
+                            return Deed::Renew(RenewClaim { author, id, access, hold_seconds: Some(90_000) });
                         }
                         (ClaimStatus::Held, _) if held => {
                             return Deed::Confirm(ConfirmClaim { author, id, access });
@@ -233,7 +252,7 @@ impl Rig {
                     let take_free = self.dice.chance(30);
                     return Deed::Claim(OpenClaim {
                         on_conflict: if take_free { OnConflict::TakeFree } else { OnConflict::Refuse },
-                        hold_seconds: Some(self.dice.between(30, 600)),
+                        hold_seconds: Some(self.dice.between(60, 80_000)),
                         ..self.world.asks(self.world.donors[0], &lines)
                     });
                 }
@@ -353,6 +372,7 @@ async fn whichever_statement_fails_nothing_is_done_in_part_and_repeating_settles
     let count = times(600);
     let mut next_look = 2_000;
     while rig.tries < count {
+        rig.far_from_ends().await;
         let deed = rig.deed().await;
         rig.one(&deed).await;
         if rig.tries > next_look {

@@ -104,7 +104,20 @@ const BREAKS: &[(&str, &str)] = &[
     ("fk_claim_line_claim", "UPDATE claim_line SET claim_id = 999999 WHERE id = (SELECT min(id) FROM claim_line)"),
     ("fk_claim_line_need", "UPDATE claim_line SET need_id = 999999 WHERE id = (SELECT min(id) FROM claim_line)"),
     ("ck_claim_line_status", "UPDATE claim_line SET status = 'LOST' WHERE expires_at IS NULL AND scheduled = 0"),
-    ("uq_claim_line_need", "UPDATE claim_line SET need_id = (SELECT min(id) FROM need)"),
+    (
+        "fk_claim_line_claim",
+        "INSERT INTO claim_line SELECT -1, 999999, need_id, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line WHERE id = 1",
+    ),
+    ("fk_claim_line_claim", "DELETE FROM claim"),
+    (
+        "fk_claim_line_need",
+        "INSERT INTO claim_line SELECT -1, claim_id, 999999, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line WHERE id = 1",
+    ),
+    ("fk_claim_line_need", "DELETE FROM need"),
+    (
+        "uq_claim_line_need",
+        "INSERT INTO claim_line SELECT -id, claim_id, need_id, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line",
+    ),
     ("ck_claim_line_quantity", "UPDATE claim_line SET quantity = 0 WHERE status = 'HELD'"),
     ("ck_claim_line_quantity", "UPDATE claim_line SET quantity = 9007199254740992 WHERE status = 'HELD'"),
     ("ck_claim_line_delivered", "UPDATE claim_line SET delivered = quantity + 1 WHERE status = 'HELD'"),
@@ -169,7 +182,8 @@ async fn named(db: &TestDatabase) -> BTreeSet<String> {
     let sql = match db.kind() {
         Kind::Postgres => {
             "SELECT conname::text AS text FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-             AND contype IN ('c', 'f', 'p', 'u', 'x') AND conname NOT LIKE 'seaql%'"
+             AND contype IN ('c', 'f', 'p', 'u', 'x') AND conname NOT LIKE 'seaql%'
+             UNION SELECT tgname::text FROM pg_trigger WHERE tgname LIKE 'fk%'"
         }
         Kind::Sqlite => "SELECT sql AS text FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'seaql%'",
     };

@@ -45,7 +45,7 @@ impl Follower {
 
     /// True where it could follow; false where it is told to start anew.
     async fn poll(&mut self) -> bool {
-        match self.store.changes_since(&self.cursor).await.expect("the feed is read") {
+        match self.store.changes_since(&self.cursor, |_| false).await.expect("the feed is read") {
             Feed::StartAnew => false,
             Feed::Changes(changed, cursor) => {
                 for need in changed {

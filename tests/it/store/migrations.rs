@@ -1,8 +1,10 @@
 //! The way up, and the way back.
 
 use salur::clock::Clock;
+use salur::store::{StepState, StoreError};
 use sea_orm::ConnectionTrait;
 
+use crate::harness::app::LONG;
 use crate::harness::books::{connect, rows};
 use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::world::{World, open};
@@ -14,6 +16,7 @@ on_both_databases!(
     migrating_a_database_in_use_keeps_what_is_in_it,
     several_servers_may_start_at_once_on_an_empty_database,
     a_release_serves_a_database_that_a_newer_one_has_expanded_and_no_other,
+    a_step_that_cannot_have_its_table_gives_up_before_everybody_waits_behind_it,
 );
 
 /// Tables with their columns, constraints and indexes, as the database tells them. The book of
@@ -100,4 +103,20 @@ async fn a_release_serves_a_database_that_a_newer_one_has_expanded_and_no_other(
     own.execute_unprepared(&newer("m29990101_000002_contract_need")).await.expect("and contracts, in the end");
     let refused = beside.migrate().await.expect_err("what it uses is gone").to_string();
     assert!(refused.contains("m29990101_000002_contract_need"), "{refused}");
+}
+
+async fn a_step_that_cannot_have_its_table_gives_up_before_everybody_waits_behind_it(db: TestDatabase) {
+    let store = open(&db, &Clock::default()).await;
+    store.migrate_to(Some("m20260301_000007_feed")).await.expect("an empty database takes steps");
+    let reader = connect(&db).await;
+    let long = match db.kind() {
+        Kind::Sqlite => "BEGIN IMMEDIATE",
+        Kind::Postgres => "BEGIN; SELECT count(*) FROM audit_entry",
+    };
+    reader.execute_unprepared(long).await.expect("it is free");
+    let refused = tokio::time::timeout(LONG, store.migrate()).await.expect("it does not wait for ever");
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    reader.execute_unprepared("ROLLBACK").await.expect("it has begun");
+    store.migrate().await.expect("nobody is in the way any more");
+    assert!(store.steps().await.expect("they are read").iter().all(|step| step.state == StepState::Taken));
 }
