@@ -42,7 +42,7 @@ impl Serve {
         let settings = load(given)?;
         start_log(&settings, "warn,salur=info")?;
         let store = if self.no_migrate { as_it_stands(&settings).await? } else { open(&settings).await? };
-        let key = super::audit::signing_key(&settings)?;
+        let key = super::audit::signing_key(&settings, &store).await?;
         self.listen(settings, store, key).await
     }
 
