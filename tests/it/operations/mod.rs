@@ -3,6 +3,7 @@
 mod drain;
 mod restore;
 mod rollout;
+mod traces;
 mod upgrades;
 mod watching;
 
