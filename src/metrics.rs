@@ -11,8 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Seconds of requests and commits: from half a millisecond to the time limit of a request.
@@ -36,7 +36,6 @@ struct Handles {
     group: Histogram,
     commit_seconds: Histogram,
     retries: Counter,
-    current_at: Mutex<Option<Instant>>,
     feed_lag: Seconds,
     rebuilds: Counter,
     audit_pending: Gauge,
@@ -91,6 +90,8 @@ pub enum Claimed {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Readings {
     pub ready: bool,
+    /// All that was committed so long ago is on the map; `None` before it is read.
+    pub lag: Option<Duration>,
     pub areas: usize,
     pub edition: i64,
     pub connections_used: u32,
@@ -131,7 +132,6 @@ impl Metrics {
                 "Transactions run again after a lost race",
                 Counter::default(),
             ),
-            current_at: Mutex::default(),
             feed_lag: named(
                 &mut registry,
                 "feed_lag_seconds",
@@ -200,11 +200,6 @@ impl Metrics {
         self.0.retries.inc();
     }
 
-    /// The map holds everything that was committed up to now.
-    pub fn map_is_current(&self) {
-        *self.0.current_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
     /// The map was read anew as a whole.
     pub fn map_rebuilt(&self) {
         self.0.rebuilds.inc();
@@ -229,8 +224,8 @@ impl Metrics {
             handles.audit_pending.set(lag.entries);
             handles.audit_lag.set(lag.seconds);
         }
-        if let Some(at) = *handles.current_at.lock().unwrap_or_else(PoisonError::into_inner) {
-            handles.feed_lag.set(at.elapsed().as_secs_f64());
+        if let Some(lag) = readings.lag {
+            handles.feed_lag.set(lag.as_secs_f64());
         }
         let mut page = String::new();
         prometheus_client::encoding::prometheus_text::encode(&mut page, &handles.registry)?;
@@ -271,8 +266,8 @@ impl Drop for Counted {
     }
 }
 
-/// How long something takes.
-#[derive(Debug, Clone, Copy)]
+/// How long something takes. One that was started later is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {

@@ -82,6 +82,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
 
 /// The sequence number of the log's first leaf, so that the last one equals the log's size.
 pub const FIRST_SEQUENCE: u64 = 1;
@@ -240,9 +241,40 @@ impl Leaf {
 
     /// Appends the canonical bytes.
     pub fn write(&self, out: &mut String) {
+        LeafText {
+            at: self.at,
+            actor: &self.actor,
+            action: &self.action,
+            subject: &self.subject,
+            version: self.version,
+            state: &text_of(&self.state),
+        }
+        .write(out);
+    }
+
+    /// Reads what [`Leaf::to_bytes`] writes, and nothing else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotALeaf> {
+        let leaf: Leaf = serde_json::from_slice(bytes)?;
+        if leaf.to_bytes() == bytes { Ok(leaf) } else { Err(NotALeaf::NotCanonical) }
+    }
+}
+
+/// A leaf whose state is written already, in its canonical form.
+pub struct LeafText<'a> {
+    pub at: i64,
+    pub actor: &'a str,
+    pub action: &'a str,
+    pub subject: &'a str,
+    pub version: i64,
+    pub state: &'a str,
+}
+
+impl LeafText<'_> {
+    /// Appends the leaf's canonical bytes.
+    pub fn write(&self, out: &mut String) {
         out.push_str("{\"at\":");
         write_integer(out, self.at);
-        for (name, text) in [("actor", &self.actor), ("action", &self.action), ("subject", &self.subject)] {
+        for (name, text) in [("actor", self.actor), ("action", self.action), ("subject", self.subject)] {
             out.push_str(",\"");
             out.push_str(name);
             out.push_str("\":");
@@ -251,15 +283,16 @@ impl Leaf {
         out.push_str(",\"version\":");
         write_integer(out, self.version);
         out.push_str(",\"state\":");
-        write_object(out, &self.state);
+        out.push_str(self.state);
         out.push('}');
     }
+}
 
-    /// Reads what [`Leaf::to_bytes`] writes, and nothing else.
-    pub fn parse(bytes: &[u8]) -> Result<Self, NotALeaf> {
-        let leaf: Leaf = serde_json::from_slice(bytes)?;
-        if leaf.to_bytes() == bytes { Ok(leaf) } else { Err(NotALeaf::NotCanonical) }
-    }
+/// The canonical text of a state.
+pub fn text_of(state: &State) -> String {
+    let mut out = String::new();
+    write_object(&mut out, state);
+    out
 }
 
 fn write_value(out: &mut String, value: &Value) {
@@ -297,12 +330,18 @@ fn write_object(out: &mut String, fields: &State) {
 }
 
 fn write_integer(out: &mut String, number: i64) {
-    out.push_str(&number.to_string());
+    // Writing to a text never fails.
+    let _ = write!(out, "{number}");
 }
 
 /// Writes a JSON text with the escapes that the canonical form knows.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

@@ -28,6 +28,9 @@ pub struct Serve {
     /// How lines of the log are written: text, or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// How old the map may be before /health/ready says 503
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    stale_seconds: u64,
     /// When asked to stop: how long requests are still taken while /health/ready says 503
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3_600))]
     notice_seconds: u64,
@@ -50,7 +53,7 @@ impl Serve {
     async fn listen(self, settings: Settings, store: Store, key: Arc<SigningKey>) -> Result<(), Failure> {
         let options = crate::http::ServeOptions {
             listen: settings.listen,
-            service: Service::new(store, key),
+            service: Service::with_patience(store, key, Duration::from_secs(self.stale_seconds)),
             shutdown: asked_to_stop()?,
             // Listens from when it is waited on: the first signal is not the second one, too.
             hurry: async {

@@ -12,8 +12,9 @@ mod subscription;
 mod types;
 
 use crate::domain::actor::Actor;
-use crate::service::{Code, Service, ServiceError};
-use async_graphql::parser::types::DocumentOperations;
+use crate::service::follow::Freshness;
+use crate::service::{Code, Service, ServiceError, noting_commits};
+use async_graphql::parser::types::{DocumentOperations, OperationType};
 use async_graphql::{Request, Response, SDLExportOptions};
 
 pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
@@ -58,12 +59,40 @@ fn operation_name(request: &mut Request) -> Option<String> {
     Some(errors::mask_numbers(&name.chars().take(60).collect::<String>()))
 }
 
-/// Answers one request, whatever it is.
+/// Answers one request, whatever it is, and says how old the map is that it was answered from, and to a
+/// mutation, what to wait for who wants to see it from another server.
 pub async fn answer(schema: &Schema, request: Request, service: &Service, actor: Actor) -> Response {
     let mut response = match admit(request, service, actor) {
-        Ok(request) => schema.execute(request).await,
+        Ok(mut request) => {
+            let fresh = service.freshness();
+            let changes = is_mutation(&mut request);
+            let (mut response, commits) = noting_commits(schema.execute(request)).await;
+            tell_freshness(&mut response, fresh);
+            if changes {
+                response.extensions.insert("readToken".into(), service.position_after(commits).to_string().into());
+            }
+            response
+        }
         Err(refusal) => errors::refused(refusal),
     };
     errors::finish(&mut response);
     response
+}
+
+fn is_mutation(request: &mut Request) -> bool {
+    let name = request.operation_name.clone();
+    let Ok(document) = request.parsed_query() else { return false };
+    let mut operations = document.operations.iter();
+    operations.any(|(called, operation)| {
+        operation.node.ty == OperationType::Mutation
+            && (name.is_none() || name.as_deref() == called.map(|c| c.as_str()))
+    })
+}
+
+/// Nothing is silently stale: every answer says how old the map may have been.
+pub fn tell_freshness(response: &mut Response, fresh: Freshness) {
+    let (Some(as_of), Some(lag)) = (fresh.as_of, fresh.lag) else { return };
+    let lag = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+    let told = async_graphql::value!({"asOf": as_of.to_string(), "lagMs": lag});
+    response.extensions.insert("freshness".into(), told);
 }

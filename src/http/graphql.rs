@@ -13,6 +13,9 @@ use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+/// The `readToken` of a mutation's answer: what it did shall be on the map that answers.
+const READ_AFTER: &str = "salur-read-after";
+
 /// Answers one GraphQL request.
 pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -42,6 +45,11 @@ pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<B
         Ok(actor) => actor,
         Err(error) => return with_status(StatusCode::OK, error),
     };
+    if let Some(token) = headers.get(READ_AFTER)
+        && let Err(error) = door.service.read_after(token.to_str().unwrap_or_default()).await
+    {
+        return with_status(StatusCode::OK, error);
+    }
     let answer = crate::graphql::answer(&door.schema, request, &door.service, actor).await;
     json(StatusCode::OK, &answer)
 }

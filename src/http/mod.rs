@@ -50,6 +50,7 @@ fn routes(service: Service, drain: Drain) -> Router {
         .route("/graphiql", get(pages::graphiql))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/health/atlas", get(health::atlas))
         .route("/metrics", get(health::metrics))
         .fallback(pages::not_found);
     let timed =

@@ -21,7 +21,8 @@ use tracing::{Instrument, Span, field};
 const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes that figures and lines name; everything else is `other`.
-const ROUTES: [&str; 7] = ["/graphql", "/graphql/ws", "/", "/graphiql", "/health/live", "/health/ready", "/metrics"];
+const ROUTES: [&str; 8] =
+    ["/graphql", "/graphql/ws", "/", "/graphiql", "/health/live", "/health/ready", "/health/atlas", "/metrics"];
 
 /// How a request ends whose caller hangs up; a number that others use for it, too.
 const HUNG_UP: u16 = 499;

@@ -4,7 +4,7 @@
 use super::Door;
 use super::graphql::by_bearer;
 use crate::domain::actor::Actor;
-use crate::graphql::{Schema, admit, errors};
+use crate::graphql::{Schema, admit, errors, tell_freshness};
 use crate::service::Service;
 use crate::telemetry;
 use async_graphql::{Data, Executor, Request, Response as Answer};
@@ -109,8 +109,10 @@ impl Executor for Guarded {
         match admit(request, &self.service, self.caller()) {
             Ok(request) => {
                 let answers = self.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
-                let finished = answers.map(|mut answer| {
+                let service = self.service.clone();
+                let finished = answers.map(move |mut answer| {
                     errors::finish(&mut answer);
+                    tell_freshness(&mut answer, service.freshness());
                     answer
                 });
                 finished.boxed()

@@ -1,25 +1,28 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
-use super::Service;
+use super::{Code, Service, ServiceError, to_hex};
 use crate::atlas::{AreaRecord, Contents, NeedChange};
+use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
+use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, Seen, Snapshot, StoreError, StoredArea};
+use crate::store::{Commit, Cursor, ExpireDue, Feed, Position, Seen, Snapshot, StoreError, StoredArea};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::timeout;
 
 /// Where the follower stands.
-#[derive(Default)]
 pub struct Following {
     cursor: Mutex<Option<Cursor>>,
     reload_asked: AtomicBool,
     own: Own,
     wake: Notify,
-    /// Consecutive polls that failed; above zero the atlas may be stale and says so.
-    failures: AtomicI64,
+    looked: watch::Sender<Option<Look>>,
+    stale_after: Duration,
+    digesting: Mutex<()>,
 }
 
 /// Commits of this process that the atlas has taken in: the change log need not bring them again.
@@ -58,8 +61,58 @@ impl Own {
     }
 }
 
+impl Following {
+    pub(super) fn new(stale_after: Duration) -> Self {
+        let (looked, _) = watch::channel(None);
+        Following {
+            cursor: Mutex::default(),
+            reload_asked: AtomicBool::default(),
+            own: Own::default(),
+            wake: Notify::new(),
+            looked,
+            stale_after,
+            digesting: Mutex::default(),
+        }
+    }
+}
+
+/// The last look at the change log after which the map held all that it saw.
+#[derive(Debug, Clone)]
+struct Look {
+    /// When it began: everything committed before that was seen.
+    begun: Stopwatch,
+    as_of: Moment,
+    seen: Seen,
+    /// Empty since a look has failed: the next one may be at another life of the database.
+    life: String,
+    /// The transaction that has been open for longest, and since when we know it.
+    oldest: Option<(i64, Stopwatch)>,
+}
+
+/// How old the map may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// The database's clock, no later than the last look; `None` before the first.
+    pub as_of: Option<Moment>,
+    /// All that was committed so long ago is on the map.
+    pub lag: Option<Duration>,
+    /// For how long one transaction has been open at least. It does not hold the map back, but what may be
+    /// cleaned up and numbered.
+    pub open: Duration,
+}
+
+/// A map older than this is no longer passed off as the present one, unless set otherwise.
+pub const STALE_AFTER: Duration = Duration::from_secs(5);
+/// A look at the change log that takes longer is given up, and another one begun.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
+/// Reading everything may take longer than any look, but not for ever: the other end may be gone.
+const LOAD_LIMIT: Duration = Duration::from_secs(300);
+/// How long a reader waits for a commit to reach the map at most.
+const READ_AFTER_LIMIT: Duration = Duration::from_secs(2);
 /// How often the change log is read.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a look that failed is followed by none.
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
 /// How often holds that have run out are looked for.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How often audit entries get their numbers, and the log's head its signature.
@@ -126,7 +179,13 @@ impl Service {
     pub async fn load(&self) -> Result<(), StoreError> {
         let mut cursor = self.0.following.cursor.lock().await;
         self.0.following.reload_asked.store(false, Ordering::SeqCst);
-        let snapshot = self.store().snapshot().await?;
+        self.store().arrive().await?;
+        let store = self.store().clone();
+        // In a task of its own: a transaction that is given up while it begins would keep its connection.
+        let snapshot = timeout(LOAD_LIMIT, tokio::spawn(async move { store.snapshot().await }));
+        let snapshot =
+            snapshot.await.map_err(|_| StoreError::Unavailable("reading everything took too long".into()))?;
+        let snapshot = snapshot.map_err(|e| StoreError::Fault(format!("reading everything stopped: {e}")))??;
         let position = snapshot.cursor.clone();
         // Whoever watches is told of what a reading brings, as of any other change; the first one brings everything.
         let news = if self.atlas().is_ready() { self.news_of(&snapshot.needs) } else { Vec::new() };
@@ -148,32 +207,89 @@ impl Service {
     async fn catch_up(&self, cursor: &mut Option<Cursor>) -> Result<bool, StoreError> {
         let Some(at) = cursor else { return Ok(false) };
         let own = &self.0.following.own;
-        match self.store().changes_since(at, |position| own.has(position)).await? {
+        let begun = Stopwatch::start();
+        let feed = timeout(LOOK_LIMIT, self.store().changes_since(at, |position| own.has(position))).await;
+        match feed.unwrap_or_else(|_| Err(StoreError::Unavailable("the change log does not answer".into())))? {
             Feed::StartAnew => Ok(false),
             Feed::Changes(needs, next) => {
                 if !needs.is_empty() {
                     self.take_in(&needs);
                 }
                 own.forget(&next.seen);
+                let complete = !self.0.following.reload_asked.load(Ordering::SeqCst);
+                if complete {
+                    self.0.following.looked.send_modify(|look| *look = Some(Look::after(look.take(), begun, &next)));
+                }
                 *cursor = Some(next);
-                Ok(true)
+                Ok(complete)
             }
         }
     }
 
     /// One look at the change log; reads everything anew where that is due.
     pub async fn poll(&self) -> Result<(), StoreError> {
-        let current = {
+        let looked = {
             let mut cursor = self.0.following.cursor.lock().await;
             let asked = self.0.following.reload_asked.load(Ordering::SeqCst);
-            !asked && self.catch_up(&mut cursor).await?
+            if asked { Ok(false) } else { self.catch_up(&mut cursor).await }
         };
-        if current { Ok(()) } else { self.load().await }
+        if !matches!(looked, Ok(true)) {
+            self.0.following.looked.send_modify(|look| look.iter_mut().for_each(|look| look.life.clear()));
+        }
+        if looked? { Ok(()) } else { self.load().await }
     }
 
-    /// True where the atlas holds the map and the last look at the change log succeeded.
+    pub fn freshness(&self) -> Freshness {
+        let look = self.0.following.looked.borrow();
+        Freshness {
+            as_of: look.as_ref().map(|look| look.as_of),
+            lag: look.as_ref().map(|look| look.begun.elapsed()),
+            open: look.as_ref().and_then(|look| look.oldest).map_or(Duration::ZERO, |(_, since)| since.elapsed()),
+        }
+    }
+
+    /// True where the map is the present one, or nearly.
     pub fn is_current(&self) -> bool {
-        self.atlas().is_ready() && self.0.following.failures.load(Ordering::SeqCst) == 0
+        self.atlas().is_ready() && self.freshness().lag.is_some_and(|lag| lag <= self.0.following.stale_after)
+    }
+
+    /// What a reader has to wait for who wants to see these commits; without any, all there are.
+    pub fn position_after(&self, commits: Vec<i64>) -> Position {
+        match self.0.following.looked.borrow().as_ref() {
+            Some(look) if !commits.is_empty() && !look.life.is_empty() => {
+                Position::Commits { life: look.life.clone(), commits }
+            }
+            _ => Position::Now,
+        }
+    }
+
+    /// Waits until the map holds all that `token` stands for.
+    pub async fn read_after(&self, token: &str) -> Result<(), ServiceError> {
+        let wrong = || ServiceError::bad("Salur-Read-After", "is neither a readToken nor the word now");
+        let wanted: Position = token.parse().map_err(|()| wrong())?;
+        let asked = Stopwatch::start();
+        let holds = |look: &Option<Look>| {
+            look.as_ref().is_some_and(|look| look.begun > asked || wanted.is_seen_by(&look.life, &look.seen))
+        };
+        let mut looks = self.0.following.looked.subscribe();
+        if !holds(&looks.borrow()) {
+            self.0.following.wake.notify_one();
+        }
+        match timeout(READ_AFTER_LIMIT, looks.wait_for(holds)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => {
+                let late = "this server has not caught up with your change yet; send the same request again";
+                Err(ServiceError::new(Code::Unavailable, late))
+            }
+        }
+    }
+
+    /// See [`crate::atlas::digest_of`]. One at a time: it goes through all needs.
+    pub async fn digest(&self) -> Result<String, ServiceError> {
+        let _turn = self.0.following.digesting.lock().await;
+        let atlas = self.atlas().clone();
+        let digest = tokio::task::spawn_blocking(move || to_hex(&atlas.digest())).await;
+        digest.map_err(|e| ServiceError::fault(format!("a digest stopped: {e}")))
     }
 
     /// Starts the follower, the sweeper and the sequencer. They stop when the returned guard is
@@ -182,22 +298,21 @@ impl Service {
         let follower = {
             let service = self.clone();
             tokio::spawn(async move {
+                let mut fails = false;
                 loop {
                     tokio::select! {
                         () = tokio::time::sleep(POLL) => {}
                         () = service.0.following.wake.notified() => {}
                     }
-                    match service.poll().await {
-                        Ok(()) => {
-                            service.0.following.failures.store(0, Ordering::SeqCst);
-                            service.metrics().map_is_current();
-                        }
-                        Err(error) => {
-                            if service.0.following.failures.fetch_add(1, Ordering::SeqCst) == 0 {
-                                tracing::warn!(%error, "the change log cannot be read; the map may be stale");
-                            }
-                            tokio::time::sleep(SWEEP).await;
-                        }
+                    let looked = service.poll().await;
+                    if let Err(error) = &looked
+                        && !fails
+                    {
+                        tracing::warn!(%error, "the change log cannot be read; the map becomes stale");
+                    }
+                    fails = looked.is_err();
+                    if fails {
+                        tokio::time::sleep(AFTER_FAILURE).await;
                     }
                 }
             })
@@ -236,6 +351,9 @@ impl Service {
 
     /// Lets all holds that have run out expire.
     pub async fn sweep(&self) -> Result<(), StoreError> {
+        if !self.store().has_due_holds().await? {
+            return Ok(());
+        }
         // A round that went through fewer needs than it may was the last one.
         while self.store().execute(ExpireDue { most: SWEEP_SIZE }).await? as i64 == SWEEP_SIZE {}
         Ok(())
@@ -255,6 +373,20 @@ impl Drop for Background {
     fn drop(&mut self) {
         for task in &self.0 {
             task.abort();
+        }
+    }
+}
+
+impl Look {
+    fn after(before: Option<Look>, begun: Stopwatch, cursor: &Cursor) -> Look {
+        let known = before.and_then(|look| look.oldest);
+        let oldest = cursor.seen.oldest_running();
+        Look {
+            begun,
+            as_of: cursor.as_of,
+            seen: cursor.seen.clone(),
+            life: cursor.life.clone(),
+            oldest: oldest.map(|oldest| known.filter(|(known, _)| *known == oldest).unwrap_or((oldest, begun))),
         }
     }
 }
@@ -288,4 +420,25 @@ fn area_record(area: StoredArea) -> Result<AreaRecord, StoreError> {
         households: area.digest.households,
         poor_households: area.digest.poor_households,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_atlas_before_took_in_is_read_once_more() {
+        let own = Own::default();
+        let standing = own.standing.load(Ordering::SeqCst);
+        own.note(7, standing);
+        assert!(own.has(7) && !own.has(8));
+        own.standing.fetch_add(1, Ordering::SeqCst);
+        assert!(!own.has(7), "a new atlas has not taken it in");
+        own.note(8, standing);
+        assert!(!own.has(8), "it may have reached the old one alone");
+        own.note(9, standing + 1);
+        own.forget(&"0:9:8".parse().expect("a snapshot"));
+        assert!(own.has(9));
+        assert_eq!(own.taken_in().len(), 2, "what was seen is forgotten, what runs is not");
+    }
 }

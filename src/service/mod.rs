@@ -23,7 +23,7 @@ pub use error::{Code, Retry, ServiceError};
 // What use cases take and answer with, under one roof for those who call them.
 pub use crate::audit::tree::to_hex;
 pub use crate::matching::{Locale, PlanLine, Policy, Reason};
-pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter};
+pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter, noting_commits};
 
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
@@ -63,13 +63,18 @@ const READING: Duration = Duration::from_secs(2);
 
 impl Service {
     pub fn new(store: Store, key: Arc<SigningKey>) -> Self {
+        Self::with_patience(store, key, follow::STALE_AFTER)
+    }
+
+    /// A service that passes off no map as the present one that is older than `stale_after`.
+    pub fn with_patience(store: Store, key: Arc<SigningKey>, stale_after: Duration) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let service = Service(Arc::new(Inner {
             store,
             atlas: Atlas::new(),
             key,
             changes,
-            following: follow::Following::default(),
+            following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
         }));
@@ -106,6 +111,7 @@ impl Service {
         let (connections_used, connections_idle) = self.store().connections();
         Readings {
             ready: self.is_current(),
+            lag: self.freshness().lag,
             areas: ground.area_count(),
             edition: ground.edition(),
             connections_used,
@@ -122,11 +128,6 @@ impl Service {
     /// The database's clock.
     pub async fn now(&self) -> Result<Moment, ServiceError> {
         Ok(self.store().now().await?)
-    }
-
-    /// True where the database answers.
-    pub async fn is_reachable(&self) -> bool {
-        self.store().is_reachable().await
     }
 
     /// A polygon that a caller draws around what they ask for.

@@ -19,7 +19,7 @@ use super::write::{Command, Tx, column};
 use super::{Author, Store};
 use crate::audit::signing::{Head, SigningKey};
 use crate::audit::tree::{Accumulator, Hash, leaf_hash};
-use crate::audit::{FIRST_SEQUENCE, Leaf, State, state};
+use crate::audit::{FIRST_SEQUENCE, Leaf, LeafText, State, state, text_of};
 use crate::domain::calendar::Moment;
 use crate::domain::claim::ClaimLine;
 use crate::domain::delivery::DeliveryStatus;
@@ -37,14 +37,15 @@ pub(super) struct Entry {
     pub action: &'static str,
     pub subject: String,
     pub version: i64,
-    pub state: State,
+    /// In its canonical form.
+    pub state: String,
     /// Where it is kept: the record itself, or the claim that moved it.
     topic: Option<ClaimId>,
 }
 
 impl Entry {
     pub fn new(action: &'static str, subject: String, version: i64, state: State) -> Self {
-        Entry { action, subject, version, state, topic: None }
+        Entry { action, subject, version, state: text_of(&state), topic: None }
     }
 
     /// The same, kept under the claim that moved the record.
@@ -54,41 +55,35 @@ impl Entry {
 }
 
 pub(super) fn need_entry(need: &Need, action: &'static str) -> Entry {
-    Entry::new(
-        action,
-        need.id.to_string(),
-        need.version,
-        state([
-            ("area", need.area.to_string().into()),
-            ("program", need.program.to_string().into()),
-            ("item", need.item.to_string().into()),
-            ("periodStart", need.period.start.to_string().into()),
-            ("periodEnd", need.period.end.to_string().into()),
-            ("required", need.counters.required().get().into()),
-            ("reserved", need.counters.reserved().get().into()),
-            ("delivered", need.counters.delivered().get().into()),
-            ("severity", i64::from(need.severity.get()).into()),
-            ("status", need.status.word().into()),
-        ]),
-    )
+    // Needs and lines are nearly all of the log: their states are written without a detour.
+    let state = format!(
+        r#"{{"area":"{}","delivered":{},"item":"{}","periodEnd":"{}","periodStart":"{}","program":"{}","required":{},"reserved":{},"severity":{},"status":"{}"}}"#,
+        need.area,
+        need.counters.delivered().get(),
+        need.item,
+        need.period.end,
+        need.period.start,
+        need.program,
+        need.counters.required().get(),
+        need.counters.reserved().get(),
+        need.severity.get(),
+        need.status.word(),
+    );
+    Entry { action, subject: need.id.to_string(), version: need.version, state, topic: None }
 }
 
 pub(super) fn line_entry(line: &ClaimLine, action: &'static str) -> Entry {
-    Entry::new(
-        action,
-        line.id.to_string(),
-        line.version,
-        state([
-            ("claim", line.claim.to_string().into()),
-            ("need", line.need.to_string().into()),
-            ("quantity", line.quantity.get().into()),
-            ("scheduled", line.scheduled.get().into()),
-            ("delivered", line.delivered.get().into()),
-            ("status", line.status.word().into()),
-            ("expiresAt", line.expires_at.map(|m| m.0).into()),
-        ]),
-    )
-    .under(Some(&line.claim))
+    let expires_at = line.expires_at.map_or_else(|| "null".to_owned(), |m| m.0.to_string());
+    let state = format!(
+        r#"{{"claim":"{}","delivered":{},"expiresAt":{expires_at},"need":"{}","quantity":{},"scheduled":{},"status":"{}"}}"#,
+        line.claim,
+        line.delivered.get(),
+        line.need,
+        line.quantity.get(),
+        line.scheduled.get(),
+        line.status.word(),
+    );
+    Entry { action, subject: line.id.to_string(), version: line.version, state, topic: Some(line.claim) }
 }
 
 pub(super) fn offer_entry(offer: &Pledge, action: &'static str) -> Entry {
@@ -178,28 +173,35 @@ pub(super) struct Pack {
 const PACK_SIZE: i64 = 100;
 
 /// Puts entries into packs by topic, their order kept.
-pub(super) fn pack(now: Moment, author: Author, entries: Vec<Entry>) -> Vec<Pack> {
+pub(super) fn pack(now: Moment, author: Author, entries: &[Entry]) -> Vec<Pack> {
+    #[derive(PartialEq, Eq, Hash, Clone, Copy)]
+    enum Topic<'a> {
+        Claim(ClaimId),
+        Record(&'a str),
+    }
     let actor = author_text(author);
     let mut packs: Vec<Pack> = Vec::new();
     // The pack that each topic's next entry goes to, and the one that holds a record's last entry.
-    let mut open: HashMap<String, usize> = HashMap::new();
-    let mut last: HashMap<String, usize> = HashMap::new();
+    let mut open: HashMap<Topic, usize> = HashMap::new();
+    let mut last: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
     for entry in entries {
-        let topic = entry.topic.map_or_else(|| entry.subject.clone(), |claim| claim.to_string());
+        let subject = entry.subject.as_str();
+        let topic = entry.topic.map_or(Topic::Record(subject), Topic::Claim);
         let known = open.get(&topic).copied().filter(|at| packs[*at].entries < PACK_SIZE);
-        let at = known.filter(|at| last.get(&entry.subject) != Some(at)).unwrap_or_else(|| {
-            packs.push(Pack { topic: topic.clone(), at: now, entries: 0, leaves: String::new() });
+        let at = known.filter(|at| last.get(subject) != Some(at)).unwrap_or_else(|| {
+            let name = entry.topic.map_or_else(|| subject.to_owned(), |claim| claim.to_string());
+            packs.push(Pack { topic: name, at: now, entries: 0, leaves: String::new() });
             open.insert(topic, packs.len() - 1);
             packs.len() - 1
         });
-        last.insert(entry.subject.clone(), at);
-        let leaf = Leaf {
+        last.insert(subject, at);
+        let leaf = LeafText {
             at: now.0,
-            actor: actor.clone(),
-            action: entry.action.to_owned(),
-            subject: entry.subject,
+            actor: &actor,
+            action: entry.action,
+            subject,
             version: entry.version,
-            state: entry.state,
+            state: &entry.state,
         };
         let pack = &mut packs[at];
         if pack.entries > 0 {
@@ -230,7 +232,7 @@ pub(super) fn write(writes: &mut Writes, dialect: Dialect, packs: &[Pack]) {
 /// Packs and writes entries of one author.
 pub(super) async fn append(tx: &mut Tx, now: Moment, author: Author, entries: Vec<Entry>) -> Result<(), StoreError> {
     let mut writes = Writes::new(tx.dialect);
-    write(&mut writes, tx.dialect, &pack(now, author, entries));
+    write(&mut writes, tx.dialect, &pack(now, author, &entries));
     tx.write(writes).await
 }
 

@@ -14,7 +14,7 @@ use super::overlaps::{DISTRIBUTION_COLUMNS, DistributionRow, distribution_entry}
 use super::rows::{CLAIM_COLUMNS, ClaimRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow};
 use crate::audit::check::{Check, End, HeadRead, MAX_PROBLEMS, Names, Problem, Report};
 use crate::audit::signing::{Head, PublicKey};
-use crate::audit::{Leaf, Value};
+use crate::audit::{Leaf, Value, text_of};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{ClaimId, ClaimLineId, DeliveryId, DistributionId, NeedId, OfferId, OrganizationId};
 use crate::planted::planted;
@@ -179,7 +179,7 @@ impl Latest {
             self.moved.insert((leaf.subject.clone(), offer.clone()));
         }
         if KINDS.contains(&kind) {
-            self.of.insert(leaf.subject.clone(), (leaf.version, digest(&leaf.state)));
+            self.of.insert(leaf.subject.clone(), (leaf.version, digest(&text_of(&leaf.state))));
         }
     }
 
@@ -191,8 +191,8 @@ impl Latest {
     }
 }
 
-fn digest(state: &crate::audit::State) -> [u8; 32] {
-    Sha256::digest(Value::from(state.clone()).to_string().as_bytes()).into()
+fn digest(state: &str) -> [u8; 32] {
+    Sha256::digest(state.as_bytes()).into()
 }
 
 // ------------------------------------------------------------------ what the tables hold
@@ -335,8 +335,7 @@ impl Comparison<'_> {
                 format!("its row has version {}, and the last in the log is {version}", row.version)
             }
             (Some((_, state)), Ok(row)) if digest(&row.state) != state => {
-                let state = Value::from(row.state);
-                format!("its row is not what version {} in the log says, but {state}", row.version)
+                format!("its row is not what version {} in the log says, but {}", row.version, row.state)
             }
             _ => return,
         };

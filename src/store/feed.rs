@@ -16,6 +16,8 @@ use super::error::StoreError;
 use super::position::Seen;
 use super::programs::{ITEM_COLUMNS, ItemRecord, PROGRAM_COLUMNS, ProgramRecord};
 use super::rows::{NEED_COLUMNS, NeedRow, ids};
+use super::write::column;
+use crate::audit::tree::to_hex;
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Moment;
 use crate::domain::ids::AreaId;
@@ -26,6 +28,7 @@ use sea_orm::{
     AccessMode, ConnectionTrait, FromQueryResult, IsolationLevel, Statement, TransactionOptions, TransactionTrait,
     Value,
 };
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 /// How far a follower has read, and when.
@@ -34,10 +37,8 @@ pub struct Cursor {
     pub seen: Seen,
     /// The database's clock at that look.
     pub as_of: Moment,
-    /// Drawn anew in every database and every copy of one.
-    pub epoch: String,
-    /// Which life of which database `seen` counts in.
-    life: String,
+    /// Which life of which database `seen` counts in, as a digest.
+    pub life: String,
     id: i64,
     edition: i64,
     programs: i64,
@@ -107,11 +108,12 @@ impl Marks {
         if self.standby {
             return Err(StoreError::Unavailable("this server is a standby: it may be behind for ever".into()));
         }
+        let mut life = to_hex(&Sha256::digest(format!("{}/{}", self.life, self.epoch)).into());
+        life.truncate(16);
         Ok(Cursor {
             seen: self.seen.parse().map_err(|()| StoreError::corrupt("snapshot"))?,
             as_of: Moment(self.now + store.clock.offset_micros()),
-            life: format!("{}/{}", self.life, self.epoch),
-            epoch: self.epoch,
+            life,
             id: self.id,
             edition: self.edition,
             programs: self.programs,
@@ -126,6 +128,13 @@ struct Look {
     marks: Marks,
     needs: Option<String>,
     position: Option<i64>,
+}
+
+/// Where a database is that does not know it yet.
+#[derive(FromQueryResult)]
+struct Elsewhere {
+    #[expect(dead_code, reason = "that there is a row says it")]
+    here: String,
 }
 
 /// Rows of the change log read at once; who has missed more is quicker in reading everything.
@@ -192,6 +201,18 @@ impl Store {
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         let rows = on.query_all_raw(statement).await.map_err(|e| fail(&e))?;
         rows.iter().map(|r| T::from_query_result(r, "")).collect::<Result<_, _>>().map_err(|e| fail(&e))
+    }
+
+    /// For a follower that starts anew, because the database may have been restored under it. Writes only
+    /// where it was, and not where rights are missing: servers with different rights would move it to and fro.
+    pub async fn arrive(&self) -> Result<(), StoreError> {
+        if self.life != LIFE[0] || self.watch::<Elsewhere, 0>(&self.watcher, &self.away_sql(), []).await?.is_empty() {
+            return Ok(());
+        }
+        let fail = |e| StoreError::from_db(self.dialect, &e);
+        let tx = self.begin_migrating().await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
+        self.come_home(&tx).await.map_err(fail)?;
+        tx.commit().await.map_err(fail)
     }
 
     /// Everything, as of one moment.
@@ -313,6 +334,20 @@ impl Store {
             needs.extend(rows.into_iter().map(NeedRow::into_need).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(Feed::Changes(needs, next))
+    }
+
+    /// True where a hold has run out that nobody has swept: who looks before it writes lets an idle
+    /// database rest.
+    pub async fn has_due_holds(&self) -> Result<bool, StoreError> {
+        let now = self.dialect.now();
+        // The first entry of an index. Asked for any line that is due, a database may look at all lines.
+        let sql = format!(
+            "SELECT count(*) AS n FROM (SELECT min(expires_at) AS first FROM claim_line WHERE status = 'HELD') h
+             WHERE first <= ({now})"
+        );
+        let row = self.read_one(&sql, [self.clock.offset_micros().into()]).await?;
+        let row = row.ok_or_else(|| StoreError::corrupt("count"))?;
+        Ok(column::<i64>(&row, "n")? > 0)
     }
 
     /// Forgets changes that every follower has long read. Followers that were away longer start anew.

@@ -1,8 +1,9 @@
 //! Group commit: claims that wait are decided together, and each is answered after COMMIT.
 //!
 //! There is at most one leader. It takes what waits, runs it as one transaction, answers, and takes
-//! what has come meanwhile. Nobody waits for company: a claim that finds no leader is led at once, and
-//! while its transaction runs the next group gathers by itself.
+//! what has come meanwhile. A claim that finds no leader is led at once, and while its transaction runs
+//! the next group gathers by itself. Only behind a group that had company the leader looks for a moment
+//! whether its callers come back: else one of them goes ahead alone, and all others wait for that one.
 //!
 //! A group never makes a claim worse off. Where its transaction fails, each member is tried alone,
 //! with retries of its own. Needs that somebody else has locked (another server, a delivery) are not
@@ -15,7 +16,8 @@ use super::{Store, StoreError, position};
 use crate::metrics::Counted;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, oneshot, watch};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 /// Claims and lines of one group at most: bounds how long a transaction holds its locks.
 const MOST_CLAIMS: usize = 64;
@@ -26,6 +28,9 @@ const MOST_APART: usize = 4;
 
 /// What the leader and all groups apart take.
 pub(super) const CONNECTIONS: u32 = 1 + MOST_APART as u32;
+
+/// How long a leader looks out for callers of the last group, at most.
+const COMING_BACK: Duration = Duration::from_millis(1);
 
 /// With the position of its commit.
 type Answer = Result<(Opened, Option<i64>), StoreError>;
@@ -42,17 +47,20 @@ struct Waiting {
 pub(super) struct Queue {
     state: Mutex<State>,
     apart: Arc<Semaphore>,
+    came: Notify,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
     led: bool,
+    /// Claims of the last group.
+    last: usize,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Queue { state: Mutex::default(), apart: Arc::new(Semaphore::new(MOST_APART)) }
+        Queue { state: Mutex::default(), apart: Arc::new(Semaphore::new(MOST_APART)), came: Notify::new() }
     }
 }
 
@@ -65,6 +73,7 @@ impl Queue {
     fn push(&self, waiting: Waiting) -> bool {
         let mut state = self.state();
         state.waiting.push_back(waiting);
+        self.came.notify_one();
         !std::mem::replace(&mut state.led, true)
     }
 
@@ -87,7 +96,14 @@ impl Queue {
             group.extend(state.waiting.pop_front().map(|w| Waiting { _queued: None, ..w }));
         }
         state.led = !group.is_empty();
+        state.last = group.len();
         group
+    }
+
+    /// How many of the last group's callers may be on their way back: half of them, where it had any
+    /// company at all.
+    fn expected(&self) -> usize {
+        self.state().last / 2
     }
 }
 
@@ -136,9 +152,15 @@ impl Store {
         }
     }
 
-    /// Lets requests that are ready to run be heard, as long as that brings new claims. It waits for
-    /// nothing that is not there yet.
+    /// Lets requests that are ready to run be heard, as long as that brings new claims.
     async fn let_others_come(&self) {
+        let expected = self.queue.expected();
+        let coming = async {
+            while self.queue.len() < expected {
+                self.queue.came.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(COMING_BACK, coming).await;
         let mut seen = 0;
         while self.queue.len() > seen {
             seen = self.queue.len();

@@ -459,7 +459,7 @@ impl Book {
         for offer in touched.offers.iter().filter_map(|id| settle(self.offers.get_mut(id))) {
             entries.push(audit::offer_entry(&offer, action).under(claim_of_offer.get(&offer.id)));
         }
-        self.packs.append(&mut audit::pack(self.now, author, entries));
+        self.packs.append(&mut audit::pack(self.now, author, &entries));
     }
 
     /// Ends the last chapter and writes all that changed.

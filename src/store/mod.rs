@@ -198,14 +198,10 @@ impl Store {
     /// transactions that it brings along are another server's: the rows that bear them become this
     /// transaction's, so that followers meet each once.
     async fn come_home(&self, tx: &DatabaseTransaction) -> Result<(), DbErr> {
-        let here = match self.dialect {
-            Dialect::Postgres => format!("({})", feed::home_sql(self.life)),
-            Dialect::Sqlite => "'file'".to_owned(),
-        };
-        let away = format!("SELECT {here} AS here FROM feed WHERE home <> {here}");
-        if tx.query_one_raw(Statement::from_string(self.dialect.backend(), away)).await?.is_none() {
+        if tx.query_one_raw(Statement::from_string(self.dialect.backend(), self.away_sql())).await?.is_none() {
             return Ok(());
         }
+        let here = self.here_sql();
         let epoch: [u8; 16] =
             crate::random::bytes().ok_or_else(|| DbErr::Custom("the system gives no randomness".into()))?;
         let epoch: String = epoch.iter().map(|b| format!("{b:02x}")).collect();
@@ -214,6 +210,18 @@ impl Store {
             tx.execute_unprepared("UPDATE change_log SET xid = pg_current_xact_id()").await?;
         }
         Ok(())
+    }
+
+    fn here_sql(&self) -> String {
+        match self.dialect {
+            Dialect::Postgres => format!("({})", feed::home_sql(self.life)),
+            Dialect::Sqlite => "'file'".to_owned(),
+        }
+    }
+
+    fn away_sql(&self) -> String {
+        let here = self.here_sql();
+        format!("SELECT {here} AS here FROM feed WHERE home <> {here}")
     }
 
     /// Names the one who is told of every commit of this process, before the caller is answered.
@@ -234,7 +242,7 @@ impl Store {
     /// is told that the database is not available.
     pub async fn close(&self) {
         self.running.closed().await;
-        for pool in [&self.reader, &self.opener, &self.writer] {
+        for pool in [&self.watcher, &self.reader, &self.opener, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection was not closed properly");
             }
@@ -323,8 +331,21 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) ->
 /// Connections for those who follow at most.
 const WATCHERS: u32 = 2;
 
+/// After that nobody waits for a follower's connection.
+const GONE: Duration = Duration::from_secs(2);
+
 fn watching(mut options: ConnectOptions) -> ConnectOptions {
-    options.min_connections(0).connect_lazy(true).acquire_timeout(Duration::from_secs(2));
+    options.min_connections(0).connect_lazy(true).acquire_timeout(GONE);
+    // A look that was given up leaves a connection on which the answer may never come, as from a machine
+    // that has vanished. Without a limit it would never be free again.
+    options.map_sqlx_postgres_pool_opts(|pool| {
+        pool.after_release(|connection, _| {
+            Box::pin(async move {
+                let answers = tokio::time::timeout(GONE, connection.ping()).await;
+                answers.unwrap_or(Err(sea_orm::sqlx::Error::PoolTimedOut)).map(|()| true)
+            })
+        })
+    });
     options
 }
 

@@ -32,12 +32,6 @@ impl Seen {
     pub fn had_ended(&self, transaction: i64) -> bool {
         transaction < self.end && self.running.binary_search(&transaction).is_err()
     }
-
-    /// True where all that `other` saw ended had ended here, too.
-    fn includes(&self, other: &Seen) -> bool {
-        let later = other.end <= self.end;
-        later && self.running.iter().all(|t| *t >= other.end || other.running.binary_search(t).is_ok())
-    }
 }
 
 fn list(numbers: &[i64]) -> String {
@@ -61,50 +55,33 @@ impl FromStr for Seen {
     }
 }
 
-/// What a reader wants to have been seen before it is answered: an opaque text to callers,
-/// `EPOCH.9,12` for two commits or `EPOCH.5:9:5,7` for all of a snapshot.
+/// What a reader wants to have been seen before it is answered: an opaque text to callers, `LIFE.9,12` for
+/// two commits in one life of the database, or `now` for all that has been committed when it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    epoch: String,
-    wanted: Wanted,
+pub enum Position {
+    Now,
+    Commits { life: String, commits: Vec<i64> },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    Commits(Vec<i64>),
-    All(Seen),
-}
-
-/// A snapshot of a database with all its connections writing is shorter than this.
+/// More commits than one document can bring about.
 const LONGEST: usize = 8_000;
 
 impl Position {
-    pub fn of_commits(epoch: &str, commits: Vec<i64>) -> Self {
-        Position { epoch: epoch.into(), wanted: Wanted::Commits(commits) }
-    }
-
-    pub fn of_all(epoch: &str, seen: Seen) -> Self {
-        Position { epoch: epoch.into(), wanted: Wanted::All(seen) }
-    }
-
-    /// False where it speaks of another database, or of one that this one is a copy of.
-    pub fn is_of(&self, epoch: &str) -> bool {
-        self.epoch == epoch
-    }
-
-    pub fn is_seen_by(&self, seen: &Seen) -> bool {
-        match &self.wanted {
-            Wanted::Commits(commits) => commits.iter().all(|c| seen.had_ended(*c)),
-            Wanted::All(all) => seen.includes(all),
+    /// True where a look in that life that saw that much has seen it. A look that began later than the
+    /// question has seen it in any case.
+    pub fn is_seen_by(&self, present: &str, seen: &Seen) -> bool {
+        match self {
+            Position::Now => false,
+            Position::Commits { life, commits } => life == present && commits.iter().all(|c| seen.had_ended(*c)),
         }
     }
 }
 
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.wanted {
-            Wanted::Commits(commits) => write!(f, "{}.{}", self.epoch, list(commits)),
-            Wanted::All(seen) => write!(f, "{}.0:{}:{}", self.epoch, seen.end, list(&seen.running)),
+        match self {
+            Position::Now => f.write_str("now"),
+            Position::Commits { life, commits } => write!(f, "{life}.{}", list(commits)),
         }
     }
 }
@@ -113,12 +90,15 @@ impl FromStr for Position {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Position, ()> {
-        let (epoch, wanted) = text.split_once('.').filter(|_| text.len() <= LONGEST).ok_or(())?;
-        let wanted = match wanted.contains(':') {
-            true => Wanted::All(wanted.parse()?),
-            false => Wanted::Commits(numbers(wanted).and_then(|n| if n.is_empty() { Err(()) } else { Ok(n) })?),
-        };
-        Ok(Position { epoch: epoch.into(), wanted })
+        if text == "now" {
+            return Ok(Position::Now);
+        }
+        let (life, commits) = text.split_once('.').filter(|_| text.len() <= LONGEST).ok_or(())?;
+        if life.is_empty() {
+            return Err(());
+        }
+        let commits = numbers(commits).and_then(|n| if n.is_empty() { Err(()) } else { Ok(n) })?;
+        Ok(Position::Commits { life: life.into(), commits })
     }
 }
 
@@ -161,13 +141,10 @@ mod tests {
             ("e.9", "5:9:5,7", false),
             ("e.6,8", "5:9:5,7", true),
             ("e.6,7", "5:9:5,7", false),
-            ("e.5:9:5,7", "5:9:5,7", true),
-            ("e.5:9:5,7", "5:12:5,11", true),
-            ("e.5:9:5,7", "12:12:", true),
-            ("e.5:9:5", "5:12:5,7", false),
-            ("e.5:9:5,7", "5:8:5,7", false),
+            ("f.8", "5:9:5,7", false),
+            ("now", "5:9:5,7", false),
         ] {
-            assert_eq!(position(wanted).is_seen_by(&seen(present)), expected, "{wanted} by {present}");
+            assert_eq!(position(wanted).is_seen_by("e", &seen(present)), expected, "{wanted} by {present}");
             assert_eq!(position(wanted).to_string().parse(), Ok(position(wanted)));
         }
     }
@@ -175,21 +152,8 @@ mod tests {
     #[test]
     fn what_is_no_position_is_refused() {
         let long = format!("e.{}", "1,".repeat(LONGEST));
-        for text in [
-            "",
-            "e",
-            "e.",
-            "e.x",
-            "e.-1",
-            "e.+1",
-            "e.1:2",
-            "e.1:2:3:4",
-            "e.1:2,3:",
-            "e.1:2:x",
-            "e.99999999999999999999",
-            &long,
-        ] {
-            assert_eq!(text.parse::<Position>(), Err(()), "{:.40}", text);
+        for text in ["", "Now", "e", "e.", ".1", "e.x", "e.-1", "e.+1", "e.1:2", "e.99999999999999999999", &long] {
+            assert_eq!(text.parse::<Position>(), Err(()), "{text:.40}");
         }
     }
 }

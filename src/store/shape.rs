@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// One transaction around all steps, which keeps every other migrating server out.
-    async fn begin_migrating(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub(super) async fn begin_migrating(&self) -> Result<DatabaseTransaction, DbErr> {
         let tx = self.begin_writing(&self.writer).await?;
         if self.dialect == Dialect::Postgres {
             for sql in [

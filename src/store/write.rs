@@ -48,6 +48,8 @@ impl<C: Command> Request for C {
 
 /// How often a transaction that lost a race is run again.
 const RETRIES: u32 = 3;
+/// A claim that has waited so long is not run again: its caller is to be told in time.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An open transaction.
 pub struct Tx {
@@ -245,7 +247,7 @@ impl Store {
         command: &C,
         mut unknown: impl FnMut(C::Answer) + Send,
     ) -> Result<(C::Answer, Option<i64>), StoreError> {
-        let mut attempt = 0;
+        let (mut attempt, begun) = (0, Stopwatch::start());
         loop {
             let error = match self.attempt(&self.writer, command).await {
                 Attempt::Done(answer, commit) => {
@@ -259,7 +261,7 @@ impl Store {
                 }
                 Attempt::LostRace(error) => error,
             };
-            if attempt == RETRIES || planted!(NoSecondTry) {
+            if attempt == RETRIES || begun.elapsed() > PATIENCE || planted!(NoSecondTry) {
                 return Err(error);
             }
             self.metrics.retried();

@@ -6,6 +6,7 @@ mod cli;
 mod fire;
 mod harness;
 mod operations;
+mod replicas;
 mod rigs;
 mod schema;
 mod store;

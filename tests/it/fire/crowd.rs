@@ -86,13 +86,8 @@ impl Wish {
 }
 
 impl Site {
-    /// Tells the callers where the server listens.
-    pub fn served_by(&self, server: &ServerProcess) {
-        self.reached_at(server.address);
-    }
-
-    /// As [`Site::served_by`], for what stands before servers.
-    pub fn reached_at(&self, address: SocketAddr) {
+    /// Tells the callers where they are served.
+    pub fn served_at(&self, address: SocketAddr) {
         self.place.send_replace(address);
     }
 

@@ -138,7 +138,7 @@ async fn an_sqlite_file_that_may_not_grow_harms_nothing() {
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
     command.current_dir(site.home.path(""));
     let server = ServerProcess::spawn(command, &site.home.path("")).await;
-    site.served_by(&server);
+    site.served_at(server.address);
     let disk = Limit { server: server.id(), file: site.db.url().trim_start_matches("sqlite://").into() };
     under_pressure(site, server, "limit", disk).await;
 }

@@ -9,4 +9,5 @@ pub mod how_far;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod road;
 pub mod world;

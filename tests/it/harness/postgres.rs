@@ -4,6 +4,7 @@
 //! must outlive it. It listens on 127.0.0.1 and on a socket in its own directory under /tmp.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,24 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Makes a database of the same name, and with the same content, on `other`.
+    pub async fn restore_on(&self, other: &PostgresServer, database: &str) {
+        let dump = self.home.join("dump.sql").display().to_string();
+        let (from, to) = (self.port.to_string(), other.port.to_string());
+        let (user, host, port) = ("--username", "--host", "--port");
+        tool("pg_dump", &[host, self.socket(), port, &from, user, "postgres", "--file", &dump, database]);
+        other.run(&format!("CREATE DATABASE {database} TEMPLATE template0")).await;
+        #[rustfmt::skip]
+        tool("psql", &[
+            host, other.socket(), port, &to, user, "postgres", "--dbname", database, "--file", &dump, "--quiet",
+            "--set", "ON_ERROR_STOP=1", "--output", "/dev/null",
+        ]);
+    }
+
     /// A directory that belongs to the server's account.
     pub fn home(&self) -> &Path {
         &self.home
@@ -107,6 +126,15 @@ impl PostgresServer {
         process::signal("KILL", &[&[pid], children.as_slice()].concat());
         postmaster.wait().expect("a child can be waited for");
         gone(&children).await;
+    }
+
+    /// Kills the process of somebody's connection, whereupon all of them end and the server recovers.
+    pub async fn crash_one(&self) {
+        let one = "SELECT pid::bigint AS n FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1";
+        let pid = self.number(one).await.try_into().expect("a process has a small number");
+        process::signal("KILL", &[pid]);
+        gone(&[pid]).await;
     }
 
     pub async fn stop(&mut self, how: Stop) {

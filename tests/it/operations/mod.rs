@@ -16,14 +16,14 @@ use crate::harness::app::request;
 use crate::harness::database::{Kind, TestDatabase};
 
 /// A figure of a server's page; a labelled one is named with its labels.
-async fn figure(server: SocketAddr, name: &str) -> f64 {
+pub async fn figure(server: SocketAddr, name: &str) -> f64 {
     let page = request(server, "GET", "/metrics", &[], "").await.body;
     let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     value.unwrap_or_else(|| panic!("{name} is not on the page:\n{page}"))
 }
 
 /// The body of a request for one piece of a need.
-fn one_piece(need: &str, key: &str) -> String {
+pub fn one_piece(need: &str, key: &str) -> String {
     let input = json!({"idempotencyKey": key, "lines": claim_lines(&[(need, 1)])});
     json!({"query": CLAIM, "variables": {"input": input}}).to_string()
 }

@@ -33,7 +33,7 @@ async fn servers_that_are_replaced_one_after_another_lose_nothing(db: TestDataba
         servers.push(serve(&site).await);
     }
     let front = Front::open(&servers).await;
-    site.reached_at(front.address);
+    site.served_at(front.address);
     let mut callers = Callers::start(&site, &mut dice, CALLERS);
     for rollout in 0..rollouts {
         if rollout == rollouts / 2 {

@@ -1,0 +1,118 @@
+//! Replicas whose database is another one from one moment to the next: a standby takes over, or a backup
+//! is restored under them.
+
+use super::{Replicas, allocated, claimed, health, stored};
+use crate::fire::crowd::{CALLERS, Callers, Site};
+use crate::fire::{count, dice};
+use crate::harness::actors::{FOOD, RT_11, Town};
+use crate::harness::books;
+use crate::harness::database::TestDatabase;
+use crate::harness::postgres::{PostgresServer, Stop};
+use crate::harness::process::until;
+use crate::harness::road::Road;
+
+fn over(road: &Road) -> String {
+    format!("postgres://postgres@{}/postgres", road.address)
+}
+
+/// `SALUR_COUNT` primaries die.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_takes_over_under_writers_and_every_replica_follows_it() {
+    let n = count(1);
+    let (mut dice, seed) = dice("fail-over");
+    let mut primary = PostgresServer::create().await;
+    let mut standby = primary.standby().await;
+    primary.commit_only_with(&standby).await;
+    let road = Road::to(&[primary.address()]).await;
+    let site = Site::settle(TestDatabase::on_server(&over(&road), "").await).await;
+    let mut replicas = Replicas::start_in(&site.home, site.db.url(), &[]).await;
+    let balancer = Road::to(&replicas.addresses()).await;
+    site.served_at(balancer.address);
+    let mut callers = Callers::start(&site, &mut dice, CALLERS);
+    for _ in 0..n {
+        callers.more("claims are answered", |crowd| &crowd.definite, dice.between(50, 150) as u64).await;
+        primary.kill9().await;
+        standby.promote().await;
+        road.lead_to(standby.address());
+        primary = standby;
+        callers.more("claims are answered again", |crowd| &crowd.definite, dice.between(50, 150) as u64).await;
+        standby = primary.standby().await;
+        primary.commit_only_with(&standby).await;
+    }
+    callers.finish().await;
+    replicas.agree_with(&site.db).await;
+    assert!(replicas.servers.iter().all(|server| server.is_running()));
+    let last = replicas.servers.pop().expect("there are three");
+    site.reckon(last).await.show("fail-over", site.db.kind(), n, seed, "");
+}
+
+/// `SALUR_COUNT` crashes, by turns of the whole server and of one of its processes, after which PostgreSQL
+/// recovers by itself and gives numbers of transactions a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_crashes_and_recovers_is_followed_on() {
+    let n = count(2);
+    let (mut dice, seed) = dice("crashed-under-replicas");
+    let mut postgres = PostgresServer::create().await;
+    let site = Site::settle(TestDatabase::on_server(&postgres.url(), "").await).await;
+    let mut replicas = Replicas::start_in(&site.home, site.db.url(), &[]).await;
+    let balancer = Road::to(&replicas.addresses()).await;
+    site.served_at(balancer.address);
+    let mut callers = Callers::start(&site, &mut dice, CALLERS);
+    for round in 0..n {
+        callers.more("claims are answered", |crowd| &crowd.definite, dice.between(20, 100) as u64).await;
+        if round % 2 == 0 {
+            postgres.kill9().await;
+            postgres.start().await;
+        } else {
+            postgres.crash_one().await;
+        }
+    }
+    callers.more("claims are answered again", |crowd| &crowd.definite, 50).await;
+    callers.finish().await;
+    replicas.agree_with(&site.db).await;
+    let last = replicas.servers.pop().expect("there are three");
+    site.reckon(last).await.show("crashed-under-replicas", site.db.kind(), n, seed, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_restored_under_replicas_is_what_they_show() {
+    let mut old = PostgresServer::create().await;
+    let new = PostgresServer::create().await;
+    let road = Road::to(&[old.address()]).await;
+    let town = Town::new(TestDatabase::on_server(&over(&road), "").await).await;
+    let need = town.need(RT_11, FOOD, 1_000).await;
+    let replicas = Replicas::start(town.db.url(), &[]).await;
+    claimed(&town, replicas.at(0), &need, 5).await;
+    // Numbers of transactions that the new server has long to go to.
+    for _ in 0..3 {
+        old.run("SELECT count(pg_current_xact_id()) AS n FROM generate_series(1, 10)").await;
+    }
+    let name = town.db.url().rsplit('/').next().expect("a database").to_owned();
+    old.restore_on(&new, &name).await;
+    let epoch = "SELECT count(*) AS n FROM feed WHERE epoch = ";
+    let before = books::rows(&town.db, &books::connect(&town.db).await, "SELECT epoch FROM feed").await;
+    let before: String = before[0].try_get("", "epoch").expect("a text");
+    let lost = claimed(&town, replicas.at(1), &need, 3).await;
+    let backup = stored(&town.db).await;
+    for server in replicas.addresses() {
+        assert_eq!(allocated(server, &need, Some(&lost)).await, 8);
+    }
+    old.stop(Stop::Immediate).await;
+    road.lead_to(new.address());
+    replicas.agree_with(&town.db).await;
+    assert_ne!(stored(&town.db).await, backup, "what came after the backup is gone");
+    for server in replicas.addresses() {
+        // What the token stood for is gone; what there is now is shown.
+        assert_eq!(allocated(server, &need, Some(&lost)).await, 5);
+    }
+    assert_eq!(books::count(&town.db, &format!("{epoch}'{before}'")).await, 0, "a copy is not its original");
+    let ahead = "SELECT count(*) AS n FROM change_log WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())";
+    assert_eq!(books::count(&town.db, ahead).await, 0, "its numbers are its own");
+    let token = claimed(&town, replicas.at(0), &need, 7).await;
+    for server in replicas.addresses() {
+        assert_eq!(allocated(server, &need, Some(&token)).await, 12);
+        until("it is ready", async || health(server, "ready").await.0 == 200).await;
+    }
+    replicas.agree_with(&town.db).await;
+    town.check_books().await;
+}
