@@ -2,6 +2,10 @@
 # Runs the rigs for as long as one likes; a violation ends in an exit code that is not 0.
 #
 #     scripts/torture.sh [rig=NAME|all] [n=COUNT] [seed=SEED] [db=sqlite|postgres|both]
+#     scripts/torture.sh plant=BUG|all [seed=SEED]
+#
+# The second builds a program with a bug in it (src/planted.rs), one bug after another, and fails where
+# the tests that should catch it do not.
 #
 # Without n each rig runs as short as in `make test`. The same rig, n and seed play the same throws
 # again, though not the same races. `scripts/torture.sh help` lists the rigs.
@@ -17,6 +21,7 @@ keys           rigs::keys::            requests, 64 at a time on one key
 holds          rigs::holds::           holds raced at their ends
 required       rigs::required::        races of revisions and claims
 fairness       rigs::fairness::        claims by 200 claimers
+locks          rigs::locks::           claims held, confirmed and released, of crossing needs
 sampler        rigs::sampler::         operations by 200 writers under a watching reader
 extremes       rigs::extremes::        texts that are no quantity
 corruptions    rigs::corruptions::     corruptions of an export and of the tables
@@ -29,15 +34,41 @@ away           fire::postgres_away::   times that the database is away
 rollouts       operations::rollout::   times that every server is replaced, one after another
 '
 
+# Bug, tests that should catch it, of which one does.
+plants='
+NoCheck               store::constraints::
+CheckBeforeLock       claims::races::a_thousand rigs::fairness::
+UnsortedLocks         rigs::locks::
+EarlyExpiry           rigs::holds::
+ExpiryForgetsTheLine  claims::scenarios:: rigs::holds::
+SilentExpiry          claims::random::
+UntoldFollowers       store::feed::
+CursorOnId            store::feed::
+AnswerBeforeCommit    claims::random::
+LazyCommit            fire::postgres_kills::
+CommitOfTheFailed     rigs::statements::
+NoSecondTry           rigs::keys:: claims::races::
+KeyIgnoresInput       rigs::keys::
+SharedKeys            rigs::keys:: claims::races::
+RefusalForgotten      claims::random::
+BrokenConnectionKept  fire::disk_full::
+NoRoleCheck           api::access::
+ForeignClaims         claims::random::
+VersionsWrap          rigs::extremes::
+UnsaltedWords         store::audit::
+BlindVerifier         rigs::corruptions::
+RowsUnchecked         rigs::corruptions::
+'
+
 usage() {
-    sed -n 's/^# \{0,1\}//; 2,7p' "$0"
+    sed -n 's/^# \{0,1\}//; 2,11p' "$0"
     printf '\nrigs, and what n counts:%s' "$rigs"
 }
 
-rig=all n='' seed='' db=both
+rig=all n='' seed='' db=both plant=''
 for argument in "$@"; do
     case $argument in
-    rig=?* | n=* | seed=* | db=?*) declare "${argument%%=*}=${argument#*=}" ;;
+    rig=?* | n=* | seed=* | db=?* | plant=*) declare "${argument%%=*}=${argument#*=}" ;;
     rig= | db=) ;;
     help) usage && exit ;;
     *) usage >&2 && exit 2 ;;
@@ -53,7 +84,12 @@ if [ "$db" != sqlite ] && [ -z "${SALUR_TEST_POSTGRES:-}" ]; then
     exec scripts/with-postgres.sh "$0" "$@"
 fi
 
-it() { cargo test --release --quiet --test it -- "$@"; }
+build=(--release --quiet --test it)
+if [ -n "$plant" ]; then
+    # What a planted bug needs to get into a build.
+    build+=(--features planted --config profile.release.package.salur.debug-assertions=true)
+fi
+it() { cargo test "${build[@]}" -- "$@"; }
 
 # A test whose name does not say SQLite is about PostgreSQL.
 listed=$(it --list | sed -n 's/: test$//p' | case $db in
@@ -63,6 +99,39 @@ listed=$(it --list | sed -n 's/: test$//p' | case $db in
     esac)
 
 export SALUR_SEED=${seed:-$(date +%s)}
+
+# Prints a bug with the first test that fails over it.
+catch() {
+    local bug=$1 tests failed
+    shift
+    for tests in "$@"; do
+        mapfile -t wanted < <(grep "^$tests" <<<"$listed")
+        if SALUR_PLANT=$bug RUST_BACKTRACE=0 timeout 300 cargo test "${build[@]}" -- \
+            --exact --nocapture --test-threads=1 "${wanted[@]}" >"$log" 2>&1 </dev/null; then continue; fi
+        failed=$(grep -A1 '^failures:$' "$log" | sed -n 's/^    //p' | head -n 1)
+        printf '%-21s %s, %s\n' "$bug" "${failed:-nobody answered in time in $tests}" \
+            "$(grep -m 1 -o 'violated after .*' "$log" || echo 'violated')"
+        return
+    done
+    printf '%-21s NOT CAUGHT by %s\n' "$bug" "$*"
+    return 1
+}
+
+if [ -n "$plant" ]; then
+    log=$(mktemp)
+    missed='' known=
+    while read -r bug tests; do
+        [ "$plant" = all ] || [ "$plant" = "$bug" ] || continue
+        known=yes
+        # shellcheck disable=SC2086  # The tests are several words.
+        catch "$bug" $tests || missed="$missed $bug"
+    done < <(sed '/^$/d' <<<"$plants")
+    [ -n "$known" ] || { echo "there is no bug $plant in src/planted.rs" >&2; exit 2; }
+    [ -z "$missed" ] || { echo "the last run's output is in $log; not caught:$missed" >&2; exit 1; }
+    rm -f "$log"
+    exit
+fi
+
 [ -z "$n" ] || export SALUR_COUNT=$n SALUR_ROUNDS=$n SALUR_RANDOM_COMMANDS=$n
 violated=
 while read -r name tests; do

@@ -18,6 +18,7 @@ pub mod spatial;
 pub mod clock;
 pub mod config;
 pub mod metrics;
+pub mod planted;
 pub mod random;
 pub mod telemetry;
 

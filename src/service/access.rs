@@ -6,6 +6,7 @@
 
 use super::error::{Code, ServiceError};
 use crate::domain::actor::{Actor, Role, User};
+use crate::planted::planted;
 
 /// Every operation that not everybody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +64,7 @@ pub fn authorize(actor: &Actor, operation: Operation) -> Result<&User, ServiceEr
     let user = actor.user().ok_or_else(|| {
         ServiceError::new(Code::Unauthenticated, "sign in first: send a valid API key as a bearer token")
     })?;
-    if operation.roles().iter().any(|role| user.roles.contains(role)) {
+    if planted!(NoRoleCheck) || operation.roles().iter().any(|role| user.roles.contains(role)) {
         Ok(user)
     } else {
         Err(ServiceError::new(Code::Forbidden, "your role does not allow this"))

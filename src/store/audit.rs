@@ -25,6 +25,7 @@ use crate::domain::claim::ClaimLine;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{ClaimId, DeliveryId, OrganizationId, UserId};
 use crate::domain::need::Need;
+use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -146,7 +147,9 @@ pub(super) fn delivery_entry(
 /// in their own row and can be erased there, while the log keeps verifying.
 pub(super) fn commitment(salt: &[u8; 16], words: &str) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(salt);
+    if !planted!(UnsaltedWords) {
+        hasher.update(salt);
+    }
     hasher.update(words.as_bytes());
     hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -17,6 +17,7 @@ use crate::audit::signing::{Head, PublicKey};
 use crate::audit::{Leaf, Value, text_of};
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{ClaimId, ClaimLineId, DeliveryId, DistributionId, NeedId, OfferId, OrganizationId};
+use crate::planted::planted;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, FromQueryResult, IsolationLevel, Statement, TransactionOptions,
     TransactionTrait, Value as Bound,
@@ -323,10 +324,11 @@ impl Comparison<'_> {
     /// Compares a row, as the entry that its latest version must have, with the log.
     fn meet(&mut self, subject: String, entry: Result<Entry, StoreError>) {
         self.rows += 1;
-        if self.found.len() >= MAX_PROBLEMS {
+        let known = self.latest.of.remove(&subject);
+        if self.found.len() >= MAX_PROBLEMS || planted!(RowsUnchecked) {
             return;
         }
-        let what = match (self.latest.of.remove(&subject), entry) {
+        let what = match (known, entry) {
             (_, Err(error)) => format!("its row cannot be: {error}"),
             (None, Ok(_)) => "it has a row, and the log does not know it".into(),
             (Some((version, _)), Ok(row)) if row.version != version => {

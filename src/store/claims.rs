@@ -15,6 +15,7 @@ use crate::domain::place::LonLat;
 use crate::domain::program::HoldRules;
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::LineEvent;
+use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -137,7 +138,7 @@ impl ClaimAccess {
     pub(super) fn allows(&self, row: &ClaimRow) -> bool {
         let own =
             |organization: OrganizationId| row.organization_id == organization.0 || row.executor_id == organization.0;
-        row.opening == 0 && self.organization.is_none_or(own)
+        row.opening == 0 && (planted!(ForeignClaims) || self.organization.is_none_or(own))
     }
 }
 
@@ -277,7 +278,7 @@ impl Command for ExpireDue {
     type Answer = usize;
 
     async fn run(&self, tx: &mut Tx) -> Result<usize, StoreError> {
-        let now = tx.now().await?;
+        let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) { 2 } else { 0 });
         let due: Vec<IdRow> = tx
             .all(
                 "SELECT DISTINCT need_id AS id FROM claim_line WHERE status = 'HELD' AND expires_at <= $1

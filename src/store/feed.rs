@@ -23,6 +23,7 @@ use crate::domain::calendar::Moment;
 use crate::domain::ids::AreaId;
 use crate::domain::need::Need;
 use crate::domain::program::{Item, Program};
+use crate::planted::planted;
 use sea_orm::{
     AccessMode, ConnectionTrait, FromQueryResult, IsolationLevel, Statement, TransactionOptions, TransactionTrait,
     Value,
@@ -295,6 +296,11 @@ impl Store {
                 "SELECT needs, id AS position FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
             }
         };
+        let on_id = format!(
+            "SELECT needs FROM change_log WHERE id > {} AND CAST($1 AS TEXT) || CAST($2 AS TEXT) <> ''",
+            cursor.id
+        );
+        let new = if planted!(CursorOnId) { on_id.as_str() } else { new };
         // One statement sees by one snapshot: the marks and the rows belong together.
         let sql = format!(
             "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position FROM ({new}) n LIMIT $3) c ON TRUE",

@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::write::{Tx, column};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::{OrganizationId, UserId};
+use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ impl Keyed {
     /// `normalised` holds the input's values in one fixed form.
     pub fn new(scope: Scope, operation: &'static str, key: String, normalised: &serde_json::Value) -> Self {
         let fingerprint = Sha256::digest(normalised.to_string().as_bytes()).into();
+        let scope = if planted!(SharedKeys) { Scope::User(UserId(0)) } else { scope };
         Keyed { scope, operation, key, fingerprint }
     }
 
@@ -65,7 +67,7 @@ pub(super) struct Known {
 
 impl Known {
     pub fn outcome_for(&self, keyed: &Keyed) -> Result<serde_json::Value, StoreError> {
-        if self.fingerprint != keyed.fingerprint {
+        if self.fingerprint != keyed.fingerprint && !planted!(KeyIgnoresInput) {
             return Err(StoreError::KeyReused);
         }
         let outcome = self.outcome.as_deref().and_then(|text| serde_json::from_str(text).ok());

@@ -29,6 +29,7 @@ use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, NeedId, OfferId};
 use crate::domain::need::{Need, NeedStatus};
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::{self, LineEvent, LineOutcome};
+use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -158,9 +159,11 @@ impl Book {
         let locked: Vec<NeedRow> = tx
             .all(
                 &format!(
-                    "SELECT {NEED_COLUMNS} FROM need WHERE id {} ORDER BY id{}",
+                    "SELECT {NEED_COLUMNS} FROM need WHERE id {} ORDER BY {}{}",
                     dialect.numbers("$1"),
+                    if planted!(UnsortedLocks) { "random()" } else { "id" },
                     match wait {
+                        _ if planted!(CheckBeforeLock) => "",
                         Wait::ForAll => dialect.lock(),
                         Wait::ForNone => dialect.lock_what_is_free(),
                     }
@@ -168,7 +171,7 @@ impl Book {
                 [need_ids.clone()],
             )
             .await?;
-        let now = tx.now().await?;
+        let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) && action == "line.expire" { 2 } else { 0 });
         let (claim, openings) = match lines {
             Lines::None => (0, 0),
             Lines::OfClaim(claim) => (claim.0, 0),
@@ -286,6 +289,9 @@ impl Book {
             self.expired.insert(id);
         }
         self.end_chapter(None, "line.expire");
+        if planted!(SilentExpiry) {
+            self.packs.clear();
+        }
         Ok(())
     }
 
@@ -468,9 +474,11 @@ impl Book {
         self.end_chapter(self.author, self.action);
         let needs: Vec<Need> = changed(&self.needs).map(|n| n.after).collect();
         write_needs(writes, changed(&self.needs));
-        write_lines(writes, changed(&self.lines));
+        let kept =
+            |line: &&Moved<ClaimLine>| !(planted!(ExpiryForgetsTheLine) && self.expired.contains(&line.before.id));
+        write_lines(writes, changed(&self.lines).filter(kept));
         write_offers(writes, changed(&self.offers));
-        log_changes(writes, &needs, self.now);
+        log_changes(writes, if planted!(UntoldFollowers) { &[] } else { &needs }, self.now);
         audit::write(writes, tx.dialect, &self.packs);
         tx.expired += self.expired.len();
         tx.changed.extend(needs);
@@ -479,6 +487,9 @@ impl Book {
 
 /// Versions reach further than any honest history; none ever wraps.
 fn next(version: i64) -> Result<i64, StoreError> {
+    if planted!(VersionsWrap) {
+        return Ok(version.wrapping_add(1));
+    }
     version.checked_add(1).ok_or_else(|| StoreError::Fault("a record has had its last version".into()))
 }
 
@@ -538,7 +549,8 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
         format!(
             "UPDATE need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
              severity = r.severity, status = r.status, version = r.version
-             FROM {source} WHERE need.id = r.id AND need.version = r.was"
+             FROM {source} WHERE need.id = r.id AND {}",
+            if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was" }
         )
     };
     writes.add(&batch, sql);

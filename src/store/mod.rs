@@ -58,6 +58,7 @@ use crate::domain::calendar::Moment;
 use crate::domain::ids::UserId;
 use crate::domain::need::Need;
 use crate::metrics::Metrics;
+use crate::planted::planted;
 use dialect::Dialect;
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -306,7 +307,7 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) ->
             pool.after_release(|connection, _| {
                 Box::pin(async move {
                     connection.ping().await?;
-                    Ok(!connection.is_in_transaction())
+                    Ok(planted!(BrokenConnectionKept) || !connection.is_in_transaction())
                 })
             })
         });
@@ -357,7 +358,7 @@ fn postgres_options(url: &str, connections: u32, more: &[(&'static str, &'static
         o.options([
             ("lock_timeout", "2s"),
             ("idle_in_transaction_session_timeout", "30s"),
-            ("synchronous_commit", "on"),
+            ("synchronous_commit", if planted!(LazyCommit) { "off" } else { "on" }),
             ("jit", "off"),
         ])
         .options(more.iter().copied())

@@ -22,6 +22,7 @@ use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
 use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim};
+use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -463,6 +464,7 @@ impl Sitting {
         for (claim, finding) in asked.iter().zip(&findings) {
             if let Finding::Decided(opened) = finding
                 && self.heard.contains_key(&claim.keyed.id())
+                && !(planted!(RefusalForgotten) && matches!(opened.outcome, ClaimOutcome::Refused { .. }))
             {
                 settled.push((&claim.keyed, remember(&opened.outcome)));
             }

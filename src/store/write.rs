@@ -8,6 +8,7 @@ use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
+use crate::planted::planted;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
@@ -223,7 +224,7 @@ impl Store {
                         return Ok((answer, commit.position));
                     }
                     Attempt::Failed(error) | Attempt::Unknown(_, error) => return Err(error),
-                    Attempt::LostRace(error) if attempt == RETRIES => return Err(error),
+                    Attempt::LostRace(error) if attempt == RETRIES || planted!(NoSecondTry) => return Err(error),
                     Attempt::LostRace(_) => {
                         store.metrics.retried();
                         attempt += 1;
@@ -260,7 +261,7 @@ impl Store {
                 }
                 Attempt::LostRace(error) => error,
             };
-            if attempt == RETRIES || begun.elapsed() > PATIENCE {
+            if attempt == RETRIES || begun.elapsed() > PATIENCE || planted!(NoSecondTry) {
                 return Err(error);
             }
             self.metrics.retried();
@@ -312,6 +313,10 @@ impl Store {
                     let error = faults::injected();
                     return if fault == Fault::Lost { Attempt::Failed(error) } else { Attempt::LostRace(error) };
                 }
+                if planted!(AnswerBeforeCommit) {
+                    tokio::spawn(tx.inner.commit());
+                    return Attempt::Done(answer, commit);
+                }
                 let expired = tx.expired;
                 let started = Stopwatch::start();
                 let committed = tx.inner.commit().await;
@@ -330,6 +335,10 @@ impl Store {
                 }
             }
             Err(error) => {
+                if planted!(CommitOfTheFailed) {
+                    let _ = tx.inner.commit().await;
+                    return Attempt::Failed(error);
+                }
                 // A failed rollback closes the connection, which takes everything back as well.
                 let _ = tx.inner.rollback().await;
                 if tx.conflict { Attempt::LostRace(error) } else { Attempt::Failed(error) }

@@ -20,6 +20,7 @@ use crate::harness::actors::{claim_lines, text};
 use crate::harness::books::{check_books_of, connect, count, rows};
 use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::dice::Dice;
+use crate::harness::how_far::HowFar;
 use crate::harness::process::{Client, ServerProcess, until};
 use crate::harness::world::{World, open};
 
@@ -43,6 +44,7 @@ pub struct Site {
     pub home: Home,
     pub crowd: Arc<Crowd>,
     place: watch::Sender<SocketAddr>,
+    _how_far: HowFar,
 }
 
 /// What callers share.
@@ -124,7 +126,10 @@ impl Site {
             unanswered: AtomicU64::new(0),
             over: AtomicBool::new(false),
         };
-        Site { db, home: Home::new(), crowd: Arc::new(crowd), place }
+        let crowd = Arc::new(crowd);
+        let told = crowd.clone();
+        let how_far = HowFar::of("definite answers", move || told.definite.load(Relaxed));
+        Site { db, home: Home::new(), crowd, place, _how_far: how_far }
     }
 
     /// Starts the real server and tells the callers where it is.
@@ -341,7 +346,6 @@ impl Crowd {
 /// The outcome in an answer and whether it was given before; `None` where the caller is told to send
 /// the same request again. Panics where it says anything else.
 fn read(status: u16, answer: &Value) -> Option<(Outcome, bool)> {
-    assert_eq!(status, 200, "{answer}");
     if let Some(errors) = answer.get("errors") {
         for error in errors.as_array().expect("errors are a list") {
             let [code, retry] = ["code", "retry"].map(|name| &error["extensions"][name]);
@@ -349,6 +353,7 @@ fn read(status: u16, answer: &Value) -> Option<(Outcome, bool)> {
         }
         return None;
     }
+    assert_eq!(status, 200, "{answer}");
     let found = &answer["data"]["claimNeeds"];
     let list = |value: &Value| value.as_array().unwrap_or_else(|| panic!("{answer}")).clone();
     let outcome = match found["__typename"].as_str() {

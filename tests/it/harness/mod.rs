@@ -5,6 +5,7 @@ pub mod app;
 pub mod books;
 pub mod database;
 pub mod dice;
+pub mod how_far;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

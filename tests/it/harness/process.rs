@@ -91,6 +91,8 @@ impl ServerProcess {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salur"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--database", database, "--data-dir"]).arg(home);
         command.current_dir(home).env_clear();
+        // The bug that this build is to have, if it is one that has bugs.
+        command.envs(std::env::var("SALUR_PLANT").map(|bug| ("SALUR_PLANT", bug)));
         command
     }
 

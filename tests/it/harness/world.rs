@@ -26,6 +26,7 @@ use salur::store::{
 use serde_json::json;
 
 use super::database::TestDatabase;
+use super::how_far::HowFar;
 
 pub struct Place {
     pub id: AreaId,
@@ -52,6 +53,7 @@ pub struct World {
     pub aggregator: OrganizationId,
     pub officer: UserId,
     keys: AtomicU64,
+    _how_far: HowFar,
 }
 
 /// A quantity written down in a test.
@@ -172,6 +174,7 @@ impl World {
             aggregator: organizations[3],
             officer,
             keys: AtomicU64::new(0),
+            _how_far: HowFar::writes_of(&store),
             store,
             clock,
             db,

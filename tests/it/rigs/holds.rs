@@ -62,11 +62,13 @@ async fn attempt(store: &Store, id: ClaimId, deed: Deed) -> Result<Option<ClaimI
 }
 
 /// Follows a line through its entries. Panics where a hold ended early, twice, or was used after its end.
-fn follow(ends: i64, trail: &[AuditRow], line: &ClaimLine) -> &'static str {
+/// `by_now`: a moment after all of them, so that nobody ends a hold early by telling the wrong time.
+fn follow(ends: i64, trail: &[AuditRow], line: &ClaimLine, by_now: i64) -> &'static str {
     let (mut ends, mut stands) = (ends, ClaimStatus::Held);
     for entry in trail {
         let context = || format!("{entry:?}: the hold ends at {ends}, the line is {stands:?}. {trail:#?} {line:?}");
         let (held, in_time) = (stands == ClaimStatus::Held, entry.at < ends);
+        assert!(entry.at <= by_now, "it is only {by_now}: {}", context());
         match entry.action.as_str() {
             "claim.open" => {}
             "claim.confirm" => {
@@ -155,10 +157,11 @@ async fn a_hold_ends_once_and_never_before_its_time_whoever_is_at_it(db: TestDat
                 Err(error) => panic!("an error reached a caller: {error}"),
             }
         }
+        let by_now = world.store.now().await.expect("the database tells the time").0;
         for ((need, claim, line, ends), others) in lanes.iter().zip(&others) {
             let stands = world.line(*claim, *need).await;
             let trail = world.store.audit_trail(&line.to_string(), 0, 50).await.expect("the trail is read");
-            *endings.entry(follow(*ends, &trail, &stands)).or_default() += 1;
+            *endings.entry(follow(*ends, &trail, &stands, by_now)).or_default() += 1;
             let mut lines = vec![stands];
             for other in others {
                 lines.push(world.line(*other, *need).await);

@@ -8,6 +8,8 @@ mod extremes;
 mod fairness;
 mod holds;
 mod keys;
+mod locks;
+mod planted;
 mod required;
 mod sampler;
 mod statements;

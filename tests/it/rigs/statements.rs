@@ -18,6 +18,7 @@ use super::{figures, times};
 use crate::harness::books::{check_books, connect, number, rows};
 use crate::harness::database::TestDatabase;
 use crate::harness::dice::Dice;
+use crate::harness::how_far::HowFar;
 use crate::harness::world::{ANY_CLAIM, ANY_NEED, World, q};
 use crate::on_both_databases;
 
@@ -138,6 +139,7 @@ struct Rig {
     trips: Vec<DeliveryId>,
     tries: u64,
     batches: BTreeMap<&'static str, u64>,
+    _how_far: HowFar,
 }
 
 impl Rig {
@@ -152,8 +154,19 @@ impl Rig {
         let options = StoreOptions { clock: world.clock.clone(), faults, ..StoreOptions::new(world.db.url()) };
         let store = Store::open(&options).await.expect("a test database opens");
         let own = connect(&world.db).await;
-        let (claims, trips) = (Vec::new(), Vec::new());
-        Rig { world, own, saboteur, store, dice, needs, claims, trips, tries: 0, batches: BTreeMap::new() }
+        Rig {
+            world,
+            own,
+            saboteur,
+            _how_far: HowFar::writes_of(&store),
+            store,
+            dice,
+            needs,
+            claims: Vec::new(),
+            trips: Vec::new(),
+            tries: 0,
+            batches: BTreeMap::new(),
+        }
     }
 
     async fn stands(&self) -> Vec<i64> {
