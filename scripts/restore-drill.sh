@@ -84,4 +84,6 @@ say "restored after ${SECONDS} s"
 out=${OUT:-$dir/export}
 "$salur" audit export --out "$out" --database "$url" --data-dir "$keys"
 "$salur" audit verify "$out" --public-key "$keys/audit-key.pem.pub" ${OLD_HEADS:+--old-head "$OLD_HEADS"}
+# The tables themselves say what the log says.
+"$salur" audit check --public-key "$keys/audit-key.pem.pub" --database "$url"
 say "the backup restores, and its log verifies"

@@ -31,6 +31,7 @@ cuts           fire::commit_cuts::     connections cut around COMMIT
 hang-ups       fire::hang_ups::        callers who hang up
 disk-full      fire::disk_full::       times that the disk is filled
 away           fire::postgres_away::   times that the database is away
+rollouts       operations::rollout::   times that every server is replaced, one after another
 '
 
 # Bug, tests that should catch it, of which one does.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub log: Option<String>,
     /// Log lines are JSON objects.
     pub log_json: bool,
+    /// The OpenTelemetry collector that spans of requests go to, with its path.
+    pub traces: Option<String>,
 }
 
 /// One source's word; `None`: it says nothing.
@@ -97,7 +99,8 @@ impl Settings {
             Some((_, text)) if ["text", "json"].contains(&text.as_str()) => text == "json",
             Some((place, text)) => return Err(BadSetting(format!("{place}: {text:?} is neither text nor json"))),
         };
-        Ok(Settings { database, listen, data_dir, log, log_json })
+        let traces = collector(variable)?;
+        Ok(Settings { database, listen, data_dir, log, log_json, traces })
     }
 
     /// The database's address for people to read: without a password.
@@ -118,6 +121,25 @@ impl Settings {
             None => self.database.clone(),
         }
     }
+}
+
+/// Where spans go, by the variables that OpenTelemetry names.
+fn collector(variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, BadSetting> {
+    let is = |name: &str, value: &str| variable(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
+    if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
+        return Ok(None);
+    }
+    let own = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+    let Some((name, address)) = own.into_iter().find_map(|name| Some((name, variable(name)?))) else {
+        return Ok(None);
+    };
+    if !address.starts_with("http://") {
+        return Err(BadSetting(format!(
+            "{name}: {address:?} does not start with http://; name a collector nearby, which may speak TLS to others"
+        )));
+    }
+    let path = if name == own[0] { "" } else { "/v1/traces" };
+    Ok(Some(format!("{}{path}", address.trim_end_matches('/'))))
 }
 
 /// The directory of an SQLite file; the working directory for everything else.
@@ -178,6 +200,20 @@ mod tests {
         let unknown = refused(Given::default(), &[], "databse = \"x\"");
         assert!(unknown.starts_with("salur.toml: unknown field `databse`"), "{unknown}");
         assert!(!refused(Given::default(), &[], "listen = ").contains('\n'));
+    }
+
+    #[test]
+    fn spans_go_where_the_variables_of_opentelemetry_say() {
+        let traces = |environment: &[(&str, &str)]| settings(Given::default(), environment, "").map(|s| s.traces);
+        assert_eq!(traces(&[]), Ok(None));
+        let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318/");
+        assert_eq!(traces(&[all]), Ok(Some("http://c:4318/v1/traces".into())));
+        assert_eq!(traces(&[all, ("OTEL_SDK_DISABLED", "TRUE")]), Ok(None));
+        assert_eq!(traces(&[all, ("OTEL_TRACES_EXPORTER", "none")]), Ok(None));
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/spans");
+        assert_eq!(traces(&[all, own]), Ok(Some("http://c/spans".into())));
+        let refused = traces(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c")]).expect_err("it is not plain");
+        assert!(refused.starts_with("OTEL_EXPORTER_OTLP_ENDPOINT: \"https://c\" does not start"), "{refused}");
     }
 
     #[test]

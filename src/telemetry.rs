@@ -1,10 +1,16 @@
 //! Log lines: an event with its fields, on stderr, so that data alone goes to stdout. And the
 //! reference that a request is known by in the log, in its answer and in its errors.
 
+mod export;
+
+pub use export::{Traces, continues};
+
 use std::future::Future;
 use std::io::{IsTerminal, stderr};
 use tracing::Instrument;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// A filter that does not read, or a second start.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +32,20 @@ pub enum Format {
 }
 
 /// Starts the log of this process: `filter` is a level, or levels by target such as `salur=debug,warn`.
-pub fn start(filter: &str, format: Format) -> Result<(), NoLog> {
-    let parsed = EnvFilter::builder().parse(filter).map_err(|_| NoLog::Filter(filter.to_owned()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(stderr);
-    let started = match format {
-        Format::Text => log.with_ansi(stderr().is_terminal()).try_init(),
-        Format::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
+/// Spans of requests go to `traces` whatever it says.
+pub fn start(filter: &str, format: Format, traces: Option<&Traces>) -> Result<(), NoLog> {
+    let filter = EnvFilter::builder().parse(filter).map_err(|_| NoLog::Filter(filter.to_owned()))?;
+    // A line that cannot be written, on a full disk, is lost. To complain of it where it could not be written
+    // would panic, and the request with it.
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
+    let lines = match format {
+        Format::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    let started = match traces {
+        // The cheaper of two ways to say the same.
+        None => tracing_subscriber::registry().with(lines).with(filter).try_init(),
+        Some(traces) => tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces.layer()).try_init(),
     };
     started.map_err(|_| NoLog::Twice)
 }

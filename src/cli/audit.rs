@@ -8,6 +8,7 @@ use crate::audit::signing::{Head, PublicKey, SigningKey};
 use crate::audit::tree::to_hex;
 use crate::config::Settings;
 use crate::service::audit_log::{self, ExportFailure};
+use crate::store::Store;
 use clap::{Args, Subcommand};
 use std::fs;
 use std::path::PathBuf;
@@ -81,12 +82,18 @@ struct Against {
     /// The heads.jsonl of an earlier export
     #[arg(long, value_name = "FILE")]
     old_head: Option<PathBuf>,
+    /// The public key of then, where the key was lost since
+    #[arg(long, value_name = "FILE", requires = "old_head")]
+    old_public_key: Option<PathBuf>,
 }
 
 impl Against {
     fn load(self) -> Result<(PublicKey, Option<Head>), Failure> {
         let key = PublicKey::load(&self.public_key).map_err(|e| Failure::failed(e.to_string()))?;
-        let old_head = self.old_head.map(|path| bundle::last_head_of(&path, &key)).transpose();
+        let old_key = self.old_public_key.map(|path| PublicKey::load(&path)).transpose();
+        let old_key = old_key.map_err(|e| Failure::failed(e.to_string()))?;
+        let old_key = old_key.as_ref().unwrap_or(&key);
+        let old_head = self.old_head.map(|path| bundle::last_head_of(&path, old_key)).transpose();
         Ok((key, old_head.map_err(|problem| Failure::failed(problem.to_string()))?))
     }
 }
@@ -101,19 +108,34 @@ impl Audit {
     }
 }
 
-/// The key that signs the log, made where there is none yet.
-pub(super) fn signing_key(settings: &Settings) -> Result<Arc<SigningKey>, Failure> {
+/// The key that signs the log. It is made where there is none yet, and nothing that it would have signed.
+pub(super) async fn signing_key(settings: &Settings, store: &Store) -> Result<Arc<SigningKey>, Failure> {
+    let file = settings.data_dir.join("audit-key.pem");
+    let other = || {
+        let (database, file) = (settings.database_shown(), file.display());
+        Failure::failed(format!(
+            "{database}: the log is signed with another key than {file}; put its audit-key.pem there, or name the \
+             directory that holds it with --data-dir; if it is lost, docs/operations.md says how to go on"
+        ))
+    };
+    let signed = store.audit_checkpoint().await.map_err(|e| store_failure(settings, &e))?;
+    if signed.is_some() && !file.exists() {
+        return Err(other());
+    }
     let fail = |e: String| Failure::failed(e);
     fs::create_dir_all(&settings.data_dir)
         .map_err(|e| fail(format!("{} cannot be made: {e}; check --data-dir", settings.data_dir.display())))?;
-    let key = SigningKey::create_or_load(&settings.data_dir.join("audit-key.pem"));
-    key.map(Arc::new).map_err(|e| fail(e.to_string()))
+    let key = SigningKey::create_or_load(&file).map_err(|e| fail(e.to_string()))?;
+    match signed {
+        Some(head) if !head.is_signed_by(&key) => Err(other()),
+        _ => Ok(Arc::new(key)),
+    }
 }
 
 impl Export {
     async fn run(self) -> Result<(), Failure> {
         let (store, settings) = self.database.open().await?;
-        let key = signing_key(&settings)?;
+        let key = signing_key(&settings, &store).await?;
         let progress = Progress::new();
         let exported = audit_log::export(&store, &key, &self.out, &|done, of| {
             if of >= 10_000 {

@@ -1,6 +1,6 @@
 //! `salur backup`
 
-use super::database::{DatabaseFlags, connect, load, start_log};
+use super::database::DatabaseFlags;
 use super::outcome::{Failure, show};
 use super::progress::Progress;
 use crate::store::BackupError;
@@ -24,9 +24,7 @@ pub struct Backup {
 
 impl Backup {
     pub async fn run(self) -> Result<(), Failure> {
-        let settings = load(self.database.given())?;
-        start_log(&settings, "warn")?;
-        let store = connect(&settings, false).await?;
+        let (store, settings) = self.database.open_as_it_is().await?;
         let progress = Progress::new();
         progress.step("copying the database", 0);
         let written = store.back_up(&self.file).await;

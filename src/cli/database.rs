@@ -3,7 +3,7 @@
 use super::outcome::Failure;
 use crate::config::{Given, Settings};
 use crate::store::{Store, StoreError, StoreOptions};
-use crate::telemetry;
+use crate::telemetry::{self, Traces};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ impl DatabaseFlags {
     /// Opens the database, brought up to date, for a command that writes no more log than it must.
     pub async fn open(&self) -> Result<(Store, Settings), Failure> {
         let settings = load(self.given())?;
-        start_log(&settings, "warn")?;
+        start_log(&settings, "warn", None)?;
         let store = open(&settings).await?;
         Ok((store, settings))
     }
@@ -33,7 +33,7 @@ impl DatabaseFlags {
     /// As [`DatabaseFlags::open`], for a command that changes nothing, not even the shape.
     pub async fn open_as_it_is(&self) -> Result<(Store, Settings), Failure> {
         let settings = load(self.given())?;
-        start_log(&settings, "warn")?;
+        start_log(&settings, "warn", None)?;
         let store = connect(&settings, false).await?;
         Ok((store, settings))
     }
@@ -43,9 +43,10 @@ pub fn load(given: Given) -> Result<Settings, Failure> {
     Settings::load(given).map_err(|e| Failure::usage(e.to_string()))
 }
 
-pub fn start_log(settings: &Settings, usual: &str) -> Result<(), Failure> {
+pub fn start_log(settings: &Settings, usual: &str, traces: Option<&Traces>) -> Result<(), Failure> {
     let format = if settings.log_json { telemetry::Format::Json } else { telemetry::Format::Text };
-    telemetry::start(settings.log.as_deref().unwrap_or(usual), format).map_err(|e| Failure::usage(e.to_string()))
+    let started = telemetry::start(settings.log.as_deref().unwrap_or(usual), format, traces);
+    started.map_err(|e| Failure::usage(e.to_string()))
 }
 
 /// Opens the database as it stands. An SQLite file that is not there is made only where `create` says so.

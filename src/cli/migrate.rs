@@ -28,7 +28,7 @@ pub struct Migrate {
 impl Migrate {
     pub async fn run(self) -> Result<(), Failure> {
         let settings = load(self.database.given())?;
-        start_log(&settings, "warn")?;
+        start_log(&settings, "warn", None)?;
         let store = connect(&settings, !self.status).await?;
         let said = if self.status { steps(&store).await } else { self.migrate(&store).await };
         said.map_err(|error| cannot_open(&settings, error))?.iter().try_for_each(|line| show(line))

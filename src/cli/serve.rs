@@ -6,6 +6,7 @@ use crate::audit::signing::SigningKey;
 use crate::config::{Given, Settings};
 use crate::service::Service;
 use crate::store::Store;
+use crate::telemetry::Traces;
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,9 +44,19 @@ impl Serve {
     pub async fn run(self) -> Result<(), Failure> {
         let given = Given { listen: self.listen.clone(), log_format: self.log_format.clone(), ..self.database.given() };
         let settings = load(given)?;
-        start_log(&settings, "warn,salur=info")?;
+        let traces = settings.traces.as_deref().map(Traces::to).transpose();
+        let traces = traces.map_err(|error| Failure::usage(format!("OpenTelemetry cannot be set up: {error}")))?;
+        start_log(&settings, "warn,salur=info", traces.as_ref())?;
+        let served = self.start(settings).await;
+        if let Some(traces) = traces {
+            let _ = tokio::task::spawn_blocking(|| traces.finish()).await;
+        }
+        served
+    }
+
+    async fn start(self, settings: Settings) -> Result<(), Failure> {
         let store = if self.no_migrate { as_it_stands(&settings).await? } else { open(&settings).await? };
-        let key = super::audit::signing_key(&settings)?;
+        let key = super::audit::signing_key(&settings, &store).await?;
         self.listen(settings, store, key).await
     }
 

@@ -39,6 +39,7 @@ pub async fn observe(State(door): State<Door>, request: Request, next: Next) -> 
         operation = field::Empty,
         status = field::Empty
     );
+    telemetry::continues(&span, request.headers().get("traceparent").and_then(|header| header.to_str().ok()));
     let metrics = door.service.metrics();
     let mut open =
         Open { _counted: metrics.opened(), metrics: metrics.clone(), route, watch: Stopwatch::start(), status: None };

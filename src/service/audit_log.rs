@@ -51,9 +51,7 @@ pub async fn export(
     dir: &Path,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Exported, ExportFailure> {
-    if let Some(Checkpoint { head, signature }) = store.audit_checkpoint().await?
-        && key.public_key().verify_head(&head, &signature).is_err()
-    {
+    if store.audit_checkpoint().await?.is_some_and(|signed| !signed.is_signed_by(key)) {
         return Err(ExportFailure::OtherKey);
     }
     let mut writer = BundleWriter::create(dir)?;

@@ -199,6 +199,8 @@ fn words(field: &str, text: &str) -> Result<String, ServiceError> {
 fn optional_words(field: &str, text: Option<&str>) -> Result<Option<String>, ServiceError> {
     match text {
         Some(text) if text.chars().count() > 2_000 => Err(ServiceError::bad(field, "has more than 2000 characters")),
+        // PostgreSQL keeps no such text.
+        Some(text) if text.contains('\0') => Err(ServiceError::bad(field, "must not contain the character U+0000")),
         other => Ok(other.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)),
     }
 }

@@ -253,6 +253,12 @@ pub struct Checkpoint {
     pub signature: String,
 }
 
+impl Checkpoint {
+    pub fn is_signed_by(&self, key: &SigningKey) -> bool {
+        key.public_key().verify_head(&self.head, &self.signature).is_ok()
+    }
+}
+
 #[derive(FromQueryResult)]
 pub(super) struct HeadRow {
     size: i64,
@@ -345,6 +351,10 @@ impl Sequence {
             let young = now.0 - last.at < 1_000_000;
             if last.size as u64 == self.tree.size() || (young && !self.sign_now) {
                 return Ok(());
+            }
+            // Heads of two keys would verify under neither.
+            if !last.into_checkpoint()?.is_signed_by(&self.key) {
+                return Err(StoreError::Illegal("the log is signed with another key".into()));
             }
         }
         let head = Head { size: self.tree.size(), root: self.tree.root(), at_micros: now.0 };

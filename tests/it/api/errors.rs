@@ -14,7 +14,7 @@ on_both_databases!(
     each_code_comes_with_its_retry,
     a_database_that_is_busy_is_unavailable_and_the_same_key_settles_it,
     a_fault_shows_a_reference_and_no_cause,
-    a_key_that_no_database_keeps_is_refused_before_it_gets_there,
+    a_text_that_no_database_keeps_is_refused_before_it_gets_there,
     quantities_are_whole_numbers_below_two_to_the_53,
     what_was_sent_never_comes_back_in_a_message,
 );
@@ -86,7 +86,7 @@ async fn each_code_comes_with_its_retry(db: TestDatabase) {
     town.check_books().await;
 }
 
-async fn a_key_that_no_database_keeps_is_refused_before_it_gets_there(db: TestDatabase) {
+async fn a_text_that_no_database_keeps_is_refused_before_it_gets_there(db: TestDatabase) {
     let town = Town::new(db).await;
     let need = town.need(RT_11, FOOD, 10).await;
     for key in ["a\0b", "\0"] {
@@ -103,6 +103,10 @@ async fn a_key_that_no_database_keeps_is_refused_before_it_gets_there(db: TestDa
         }
         assert!(claims[0].is_string() && claims[0] == claims[1], "{key:?}: {claims:?}");
     }
+    let claim = town.holds(Who::DonorA, &[(&need, 1)], json!({})).await;
+    let release = "mutation($id: ID!, $reason: String) { releaseClaim(id: $id, reason: $reason) { id } }";
+    let said = json!({"id": claim["id"], "reason": "a\0b"});
+    assert_eq!(town.code(Who::DonorA, release, said).await, "BAD_INPUT", "a reason is a text, too");
 }
 
 async fn a_database_that_is_busy_is_unavailable_and_the_same_key_settles_it(db: TestDatabase) {

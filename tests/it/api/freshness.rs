@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::harness::actors::{CLAIM, FOOD, RT_11, Town, Who, claim_lines, text};
+use crate::harness::books;
 use crate::harness::database::TestDatabase;
+use crate::harness::process::until;
 use crate::on_both_databases;
 
 on_both_databases!(
@@ -93,4 +95,22 @@ async fn health_says_how_old_the_map_is_and_what_it_holds(db: TestDatabase) {
     let key = app.key.clone();
     let fresh = salur::service::Service::new(town.store().clone(), key);
     assert_eq!((fresh.is_current(), fresh.freshness().lag), (false, None));
+}
+
+/// Nobody writes where there is nothing to do; `data_version` counts the commits of others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_server_leaves_its_file_alone() {
+    let town = Town::new(TestDatabase::sqlite()).await;
+    town.need(RT_11, FOOD, 10).await;
+    let own = books::connect(&town.db).await;
+    let commits =
+        async || books::rows(&town.db, &own, "PRAGMA data_version").await[0].try_get::<i64>("", "data_version");
+    let seen_until = || town.app.service.freshness().as_of.expect("it has looked").0;
+    // What is still to be numbered and signed is soon done; a sweeper that writes never is.
+    until("the file is left alone", async || {
+        let (before, then) = (commits().await, seen_until());
+        until("two seconds of looks and sweeps", async || seen_until() >= then + 2_000_000).await;
+        before == commits().await
+    })
+    .await;
 }

@@ -1,13 +1,19 @@
 //! The audit log handed out and checked, sound and tampered with.
 
-use super::{Home, run, salur, settle};
+use super::{Home, Run, run, salur, settle};
 use crate::harness::books::connect;
 use crate::harness::database::TestDatabase;
+use crate::harness::process::{ServerProcess, ended};
 use crate::on_both_databases;
 use sea_orm::ConnectionTrait;
 use std::fs;
+use std::process::Stdio;
 
-on_both_databases!(a_sound_export_verifies_and_every_tampering_is_found);
+on_both_databases!(
+    a_sound_export_verifies_and_every_tampering_is_found,
+    a_server_without_the_key_of_its_log_does_not_start,
+    a_log_whose_key_is_lost_goes_on_under_a_new_one,
+);
 
 const NEEDS: &str = "area_code,program,item,required,severity,period_start,period_end,allocated,delivered,external_id\n\
     31.71.01.1001.001,PANGAN,SEMBAKO,100,4,2026-01-01,2026-03-31,30,10,N-1\n\
@@ -81,4 +87,47 @@ async fn a_sound_export_verifies_and_every_tampering_is_found(db: TestDatabase) 
         .fails(1, "signed with another key");
     let arguments = ["audit", "verify", "two", "--public-key", "other/audit-key.pem.pub"];
     assert_eq!(run(&home, &[], &arguments).code, 1);
+}
+
+async fn a_server_without_the_key_of_its_log_does_not_start(db: TestDatabase) {
+    let home = Home::new();
+    settle(&home, &db);
+    home.write("needs.csv", NEEDS);
+    salur(&home, &db, &["import", "needs", "needs.csv"]).ok();
+    salur(&home, &db, &["audit", "export", "--out", "one"]).ok();
+    does_not_start(&home, &db).await;
+    assert!(!home.path("other").exists(), "no key is made where one is missing");
+    fs::create_dir(home.path("other")).expect("a new directory");
+    let elsewhere = TestDatabase::sqlite();
+    salur(&home, &elsewhere, &["audit", "export", "--out", "empty", "--data-dir", "other"]).ok();
+    does_not_start(&home, &db).await;
+}
+
+/// A server with its keys in `home/other` ends by itself, and says why.
+async fn does_not_start(home: &Home, db: &TestDatabase) {
+    let log = fs::File::create(home.path("server.log")).expect("the home takes files");
+    let mut command = ServerProcess::command(db.url(), &home.path("other"));
+    let mut server =
+        command.current_dir(home.path("")).stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
+    let code = ended(&mut server).await.code().unwrap_or(-1);
+    Run { code, out: String::new(), err: home.read("server.log") }.fails(1, "the log is signed with another key");
+}
+
+async fn a_log_whose_key_is_lost_goes_on_under_a_new_one(db: TestDatabase) {
+    let home = Home::new();
+    settle(&home, &db);
+    home.write("needs.csv", NEEDS);
+    salur(&home, &db, &["import", "needs", "needs.csv"]).ok();
+    salur(&home, &db, &["audit", "export", "--out", "one"]).ok();
+    fs::remove_file(home.path("audit-key.pem")).expect("it is there");
+    fs::rename(home.path("audit-key.pem.pub"), home.path("lost.pub")).expect("it is there");
+    salur(&home, &db, &["audit", "export", "--out", "two"]).fails(1, "the log is signed with another key");
+    connect(&db).await.execute_unprepared("DELETE FROM audit_head").await.expect("as the manual says");
+    salur(&home, &db, &["organization", "add", "--name", "PMI", "--category", "CIVIL_SOCIETY"]).ok();
+    salur(&home, &db, &["audit", "export", "--out", "two"]).ok();
+    let old = ["--old-head", "one/heads.jsonl", "--old-public-key", "lost.pub"];
+    assert!(verify(&home, "two", &old).ok().starts_with("OK: "));
+    assert_eq!(verify(&home, "two", &old[..2]).code, 1, "the old head is not signed with the new key");
+    run(&home, &[], &["audit", "verify", "two", "--public-key", "lost.pub", "--old-public-key", "lost.pub"])
+        .fails(2, "--old-head");
 }

@@ -91,6 +91,16 @@ impl Disk for &Tmpfs {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_sqlite_file_on_a_full_disk_harms_nothing() {
+    let Some(disk) = Tmpfs::mount(None) else { return };
+    let site = Site::settle(TestDatabase::sqlite_in(&disk.0)).await;
+    // Its log stands on the same disk.
+    let server = ServerProcess::spawn(ServerProcess::command(site.db.url(), &site.home.path("")), &disk.0).await;
+    site.served_at(server.address);
+    under_pressure(site, server, "tmpfs", &disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_postgres_on_a_full_disk_harm_nothing() {
     let postgres = PostgresServer::create().await;
     let Some(disk) = Tmpfs::mount(Some(postgres.home())) else { return };

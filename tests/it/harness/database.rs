@@ -7,7 +7,7 @@
 //! until the last connection is no longer needed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
@@ -59,7 +59,12 @@ impl TestDatabase {
 
     /// A file in a directory of its own, where SQLite may put its journal beside it.
     pub fn sqlite() -> Self {
-        let directory = std::env::temp_dir().join(unique_name());
+        Self::sqlite_in(&std::env::temp_dir())
+    }
+
+    /// The same, below a directory of the test's choice.
+    pub fn sqlite_in(place: &Path) -> Self {
+        let directory = place.join(unique_name());
         std::fs::create_dir(&directory).expect("the directory's name is unique and the temp dir takes new entries");
         let file = directory.join("salur.db");
         File::create(&file).expect("a directory just made takes a file");

@@ -7,7 +7,7 @@ use futures_util::future::{self, join_all};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Locked, figure, one_piece};
+use super::{Locked, figure, home_of, one_piece};
 use crate::cli::Home;
 use crate::harness::actors::{FOOD, RT_11, Town, Who};
 use crate::harness::app::{Live, request};
@@ -42,7 +42,7 @@ fn caller(town: &Town, server: &ServerProcess) -> Client {
 async fn requests_under_way_when_the_server_is_asked_to_stop_are_all_answered(db: TestDatabase) {
     let town = Town::new(db).await;
     let need = town.need(RT_11, FOOD, 1_000).await;
-    let home = Home::new();
+    let home = home_of(&town);
     let mut server = ServerProcess::start(town.db.url(), &home.path("")).await;
     let lock = Locked::needs(&town.db).await;
     let bodies: Vec<String> = (0..CALLERS).map(|i| one_piece(&need, &format!("drain-{i}"))).collect();
@@ -69,7 +69,7 @@ async fn requests_under_way_when_the_server_is_asked_to_stop_are_all_answered(db
 async fn a_server_about_to_stop_says_so_and_still_answers(db: TestDatabase) {
     let town = Town::new(db).await;
     let need = town.need(RT_11, FOOD, 10).await;
-    let home = Home::new();
+    let home = home_of(&town);
     let mut server = ServerProcess::spawn(server(&town, &home, &["--notice-seconds", "3600"]), &home.path("")).await;
     let ready = request(server.address, "GET", "/health/ready", &[], "").await;
     assert_eq!(ready.status, 200);
@@ -89,7 +89,7 @@ async fn a_server_about_to_stop_says_so_and_still_answers(db: TestDatabase) {
 
 async fn subscribers_are_told_that_the_server_goes_away(db: TestDatabase) {
     let town = Town::new(db).await;
-    let home = Home::new();
+    let home = home_of(&town);
     let mut server = ServerProcess::start(town.db.url(), &home.path("")).await;
     let mut readers = Vec::new();
     for _ in 0..3 {
@@ -126,7 +126,7 @@ async fn a_transaction_whose_caller_is_gone_is_waited_for(db: TestDatabase) {
 async fn a_wait_for_the_last_request_has_an_end(db: TestDatabase) {
     let town = Town::new(db).await;
     let need = town.need(RT_11, FOOD, 10).await;
-    let home = Home::new();
+    let home = home_of(&town);
     let mut server = ServerProcess::spawn(server(&town, &home, &["--drain-seconds", "0"]), &home.path("")).await;
     let lock = Locked::needs(&town.db).await;
     let (mut caller, body) = (caller(&town, &server), one_piece(&need, "cut-off"));

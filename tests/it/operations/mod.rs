@@ -3,6 +3,7 @@
 mod drain;
 mod restore;
 mod rollout;
+mod traces;
 mod upgrades;
 mod watching;
 
@@ -11,7 +12,8 @@ use std::net::SocketAddr;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::json;
 
-use crate::harness::actors::{CLAIM, claim_lines};
+use crate::cli::Home;
+use crate::harness::actors::{CLAIM, Town, claim_lines};
 use crate::harness::app::request;
 use crate::harness::database::{Kind, TestDatabase};
 
@@ -26,6 +28,13 @@ pub async fn figure(server: SocketAddr, name: &str) -> f64 {
 pub fn one_piece(need: &str, key: &str) -> String {
     let input = json!({"idempotencyKey": key, "lines": claim_lines(&[(need, 1)])});
     json!({"query": CLAIM, "variables": {"input": input}}).to_string()
+}
+
+/// A directory for a server beside the town's own, which signs with the same key.
+fn home_of(town: &Town) -> Home {
+    let home = Home::new();
+    std::fs::copy(town.app.home.join("audit-key.pem"), home.path("audit-key.pem")).expect("the town has a key");
+    home
 }
 
 /// Keeps everybody else from writing needs as long as it is held.

@@ -4,8 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{figure, one_piece};
-use crate::cli::Home;
+use super::{figure, home_of, one_piece};
 use crate::harness::actors::{FOOD, RT_11, Town, Who};
 use crate::harness::app::{Live, request};
 use crate::harness::database::TestDatabase;
@@ -24,7 +23,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 async fn a_request_has_a_line_with_its_reference_and_nothing_that_was_sent(db: TestDatabase) {
     let town = Town::new(db).await;
     let need = town.need(RT_11, FOOD, 10).await;
-    let home = Home::new();
+    let home = home_of(&town);
     let mut command = ServerProcess::command(town.db.url(), &home.path(""));
     command.args(["--log-format", "json"]);
     let server = ServerProcess::spawn(command, &home.path("")).await;

@@ -7,7 +7,7 @@ mod moved;
 
 use std::net::SocketAddr;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -128,6 +128,12 @@ struct Own(sea_orm::DatabaseConnection);
 impl Own {
     async fn on(db: &TestDatabase) -> Own {
         Own(connect(db).await)
+    }
+
+    async fn at(url: &str) -> Own {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(false);
+        Own(Database::connect(options).await.expect("the server takes connections"))
     }
 
     async fn run(&self, sql: &str) {

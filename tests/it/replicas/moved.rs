@@ -1,10 +1,10 @@
 //! Replicas whose database is another one from one moment to the next: a standby takes over, or a backup
 //! is restored under them.
 
-use super::{Replicas, allocated, claimed, health, stored};
+use super::{Own, Replicas, allocated, claimed, health, stored};
 use crate::fire::crowd::{CALLERS, Callers, Site};
 use crate::fire::{count, dice};
-use crate::harness::actors::{FOOD, RT_11, Town};
+use crate::harness::actors::{FOOD, RT_11, RT_12, Town};
 use crate::harness::books;
 use crate::harness::database::TestDatabase;
 use crate::harness::postgres::{PostgresServer, Stop};
@@ -76,16 +76,28 @@ async fn a_database_that_crashes_and_recovers_is_followed_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_restored_under_replicas_is_what_they_show() {
+    restored(false).await;
+}
+
+/// What the log says of itself looks as if nothing had happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_was_worked_on_before_replicas_met_it_is_what_they_show() {
+    restored(true).await;
+}
+
+/// Takes thousands of numbers of transactions.
+const AGES: &str = "DO $$ BEGIN FOR i IN 1..5000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$";
+
+async fn restored(worked_on: bool) {
     let mut old = PostgresServer::create().await;
     let new = PostgresServer::create().await;
     let road = Road::to(&[old.address()]).await;
     let town = Town::new(TestDatabase::on_server(&over(&road), "").await).await;
-    let need = town.need(RT_11, FOOD, 1_000).await;
+    let (need, other) = (town.need(RT_11, FOOD, 1_000).await, town.need(RT_12, FOOD, 10).await);
     let replicas = Replicas::start(town.db.url(), &[]).await;
     claimed(&town, replicas.at(0), &need, 5).await;
-    // Numbers of transactions that the new server has long to go to.
-    for _ in 0..3 {
-        old.run("SELECT count(pg_current_xact_id()) AS n FROM generate_series(1, 10)").await;
+    if !worked_on {
+        old.run(AGES).await;
     }
     let name = town.db.url().rsplit('/').next().expect("a database").to_owned();
     old.restore_on(&new, &name).await;
@@ -96,6 +108,14 @@ async fn a_backup_that_is_restored_under_replicas_is_what_they_show() {
     let backup = stored(&town.db).await;
     for server in replicas.addresses() {
         assert_eq!(allocated(server, &need, Some(&lost)).await, 8);
+    }
+    if worked_on {
+        let url = town.db.url().replace(&road.address.to_string(), &new.address().to_string());
+        let own = Own::at(&url).await;
+        for severity in [4, 5, 4, 5] {
+            own.rates(&other, severity).await;
+        }
+        new.run(AGES).await;
     }
     old.stop(Stop::Immediate).await;
     road.lead_to(new.address());

@@ -29,6 +29,7 @@ on_both_databases!(
     a_head_is_signed_when_the_last_is_a_second_old_or_when_asked,
     the_trail_of_a_record_runs_through_its_versions,
     the_log_names_no_person,
+    a_second_key_signs_nothing,
 );
 
 /// Entries without a number.
@@ -338,4 +339,21 @@ async fn the_log_names_no_person(db: TestDatabase) {
             assert!(!text.contains(name), "{name} is in {text}");
         }
     }
+}
+
+async fn a_second_key_signs_nothing(db: TestDatabase) {
+    let world = World::new(db).await;
+    let bench = Bench::new(&world.db);
+    let needs = world.needs(&[10]).await;
+    bench.sequence(&world.store, true).await;
+    let signed = world.store.audit_checkpoint().await.expect("it is read").expect("there is one");
+    world.holds(world.donors[0], &[(needs[0], 5)]).await;
+    let other = Arc::new(SigningKey::create_or_load(&bench.directory.join("other.pem")).expect("a key is made"));
+    let refused = world.store.sequence(&other, true).await.expect_err("it is not the log's key").to_string();
+    assert!(refused.contains("another key"), "{refused}");
+    let after = world.store.audit_checkpoint().await.expect("it is read").expect("there is one");
+    assert_eq!(after.head, signed.head);
+    assert!(count(&world.db, OPEN).await > 0, "nothing was numbered");
+    bench.sequence(&world.store, true).await;
+    assert_eq!(count(&world.db, OPEN).await, 0);
 }
