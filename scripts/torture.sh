@@ -47,7 +47,7 @@ CursorOnId            store::feed::
 AnswerBeforeCommit    claims::random::
 LazyCommit            fire::postgres_kills::
 CommitOfTheFailed     rigs::statements::
-NoSecondTry           rigs::keys:: claims::races::
+NoSecondTry           rigs::statements::
 KeyIgnoresInput       rigs::keys::
 SharedKeys            rigs::keys:: claims::races::
 RefusalForgotten      claims::random::

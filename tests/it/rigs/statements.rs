@@ -284,7 +284,8 @@ impl Rig {
             match outcome {
                 // Run again from its beginning, or never reached.
                 Ok(done) => return self.settled(deed, done, &before, fired).await,
-                Err(StoreError::Unavailable(_)) if fired => {
+                // Who lost a race is not sent away for it.
+                Err(StoreError::Unavailable(_)) if fired && fault != Fault::Conflict => {
                     assert_eq!(self.stands().await, before, "{deed:?} is done in part, {plan:?}");
                 }
                 Err(error) => panic!("{deed:?}, {plan:?}: {error}"),
@@ -295,7 +296,7 @@ impl Rig {
                 let fault = *self.dice.pick(&[Fault::Lost, Fault::Conflict, Fault::AnswerLost]);
                 let plan = Plan { step: FaultStep::Commit, left: 1, fault };
                 let (outcome, fired) = self.attempt(deed, plan).await;
-                let unknown = matches!(outcome, Err(StoreError::Unavailable(_))) && fired;
+                let unknown = matches!(outcome, Err(StoreError::Unavailable(_))) && fired && fault != Fault::Conflict;
                 assert!(unknown || outcome.is_ok(), "{deed:?}, {plan:?}: {outcome:?}");
                 let after = self.stands().await;
                 if fault == Fault::AnswerLost || outcome.is_ok() {
