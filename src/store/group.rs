@@ -32,6 +32,9 @@ pub(super) const CONNECTIONS: u32 = 1 + MOST_APART as u32;
 /// How long a leader looks out for callers of the last group, at most.
 const COMING_BACK: Duration = Duration::from_millis(1);
 
+/// Longer than any group takes whose database answers at all: two of its statements' time limits.
+const GIVEN_UP: Duration = Duration::from_secs(10);
+
 /// With the position of its commit.
 type Answer = Result<(Opened, Option<i64>), StoreError>;
 
@@ -171,7 +174,9 @@ impl Store {
     /// Runs a group to its answers. What it gives back waits for locks of others.
     async fn run_group(&self, group: Vec<Waiting>, wait: Wait) -> Vec<Waiting> {
         let command = ClaimGroup { claims: group.iter().map(|w| w.claim.clone()).collect(), wait };
-        let (sent, error) = match self.attempt(&self.opener, &command).await {
+        let tried = tokio::time::timeout(GIVEN_UP, self.attempt(&self.opener, &command)).await;
+        let silent = |_| Attempt::Unknown(Vec::new(), StoreError::Unavailable("the database does not answer".into()));
+        let (sent, error) = match tried.unwrap_or_else(silent) {
             Attempt::Done(verdicts, commit) => {
                 self.announce(&commit);
                 let mut put_off = Vec::new();

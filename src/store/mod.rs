@@ -165,8 +165,7 @@ impl Store {
                 // Every statement of theirs finds rows by an index. A plan made while a table was small must not
                 // read all of it when it has grown.
                 let openers = [usual[0], ("enable_seqscan", "off")];
-                let mut openers = postgres_options(url, group::CONNECTIONS, &openers);
-                openers.connect_lazy(true).min_connections(0);
+                let openers = with_few(postgres_options(url, group::CONNECTIONS, &openers));
                 let watching = watching(postgres_options(url, WATCHERS, &[("statement_timeout", "2s")]));
                 (pool.clone(), connect(dialect, openers).await?, pool, connect(dialect, watching).await?)
             }
@@ -331,13 +330,19 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) ->
 /// Connections for those who follow at most.
 const WATCHERS: u32 = 2;
 
-/// After that nobody waits for a follower's connection.
+/// After that nobody waits for a follower's or a group's connection.
 const GONE: Duration = Duration::from_secs(2);
 
 fn watching(mut options: ConnectOptions) -> ConnectOptions {
-    options.min_connections(0).connect_lazy(true).acquire_timeout(GONE);
-    // A look that was given up leaves a connection on which the answer may never come, as from a machine
-    // that has vanished. Without a limit it would never be free again.
+    options.acquire_timeout(GONE);
+    with_few(options)
+}
+
+/// Options of a pool of few connections, whose work may be given up.
+fn with_few(mut options: ConnectOptions) -> ConnectOptions {
+    options.min_connections(0).connect_lazy(true);
+    // What was given up leaves a connection on which the answer may never come, as from a machine that has
+    // vanished. Without a limit it would never be free again.
     options.map_sqlx_postgres_pool_opts(|pool| {
         pool.after_release(|connection, _| {
             Box::pin(async move {

@@ -1,12 +1,12 @@
 //! Replicas whose database is blocked, half-hidden, or behind a wire that has gone dead.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{JSON, Own, Replicas, allocated, asked, claimed, claims, health, shows_severity};
 use crate::fire::count;
 use crate::harness::actors::{FOOD, RT_11, RT_12, Town, Who};
-use crate::harness::app::request;
+use crate::harness::app::{code_of, request};
 use crate::harness::books;
 use crate::harness::database::TestDatabase;
 use crate::harness::process::{signal, until};
@@ -135,6 +135,42 @@ async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
         }
         replicas.are("ready").await;
     }
+    replicas.agree_with(&town.db).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_go_on_after_the_machine_of_their_database_vanished() {
+    let town = Town::new(TestDatabase::postgres().await).await;
+    let need = town.need(RT_11, FOOD, 100).await;
+    let url = town.db.url();
+    let (user, rest) = url.split_once('@').expect("a user");
+    let (target, database) = rest.split_once('/').expect("a database");
+    let target = target.parse().expect("the test server's address is a number and a port");
+    let road = Road::to(&[target]).await;
+    let (home, way) = (home_of(&town), format!("{user}@{}/{database}", road.address));
+    let replicas = Replicas::start_in(&home, &way, &[]).await;
+    let server = replicas.at(0);
+    claimed(&town, server, &need, 1).await;
+    let own = Own::on(&town.db).await;
+    let waits = "SELECT count(*) AS n FROM pg_locks WHERE relation = 'claim'::regclass AND NOT granted";
+    own.run("BEGIN; LOCK TABLE claim IN ACCESS EXCLUSIVE MODE").await;
+    // Its group stands in the middle of a statement, and whoever comes later waits for that group.
+    let (under_way, ()) = tokio::join!(claims(&town, server, &need, 1), async {
+        until("the group writes", async || books::count(&town.db, waits).await >= 1).await;
+        road.lose(target);
+        own.run("ROLLBACK").await;
+    });
+    let told = |answer: &Value| match code_of(answer).as_str() {
+        "" => assert_eq!(answer["data"]["claimNeeds"]["__typename"], "ClaimAccepted", "{answer}"),
+        code => assert_eq!(code, "UNAVAILABLE", "{answer}"),
+    };
+    told(&under_way);
+    until("claims are made again", async || {
+        let answer = claims(&town, server, &need, 1).await;
+        told(&answer);
+        answer["errors"].is_null()
+    })
+    .await;
     replicas.agree_with(&town.db).await;
 }
 
