@@ -34,7 +34,7 @@ bugs! {
     SilentExpiry,
     /// Followers are not told of what has changed.
     UntoldFollowers,
-    /// A follower's cursor is the last id that it saw.
+    /// A follower's cursor on PostgreSQL is the last id that it saw.
     CursorOnId,
     /// The caller is answered while COMMIT is on its way.
     AnswerBeforeCommit,

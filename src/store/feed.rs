@@ -287,7 +287,12 @@ impl Store {
         cursor: &Cursor,
         already: impl Fn(i64) -> bool + Send + Sync,
     ) -> Result<Feed, StoreError> {
+        let on_id = format!(
+            "SELECT needs, xid::text::bigint AS position FROM change_log WHERE id > {} AND $1::text || $2::text <> ''",
+            cursor.id
+        );
         let new = match self.dialect {
+            Dialect::Postgres if planted!(CursorOnId) => on_id.as_str(),
             Dialect::Postgres => {
                 "SELECT needs, xid::text::bigint AS position FROM change_log WHERE xid >= CAST($1::text AS xid8)
                  UNION ALL SELECT needs, xid::text::bigint FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
@@ -296,11 +301,6 @@ impl Store {
                 "SELECT needs, id AS position FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
             }
         };
-        let on_id = format!(
-            "SELECT needs FROM change_log WHERE id > {} AND CAST($1 AS TEXT) || CAST($2 AS TEXT) <> ''",
-            cursor.id
-        );
-        let new = if planted!(CursorOnId) { on_id.as_str() } else { new };
         // One statement sees by one snapshot: the marks and the rows belong together.
         let sql = format!(
             "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position FROM ({new}) n LIMIT $3) c ON TRUE",

@@ -335,12 +335,8 @@ impl Store {
                 }
             }
             Err(error) => {
-                if planted!(CommitOfTheFailed) {
-                    let _ = tx.inner.commit().await;
-                    return Attempt::Failed(error);
-                }
                 // A failed rollback closes the connection, which takes everything back as well.
-                let _ = tx.inner.rollback().await;
+                let _ = if planted!(CommitOfTheFailed) { tx.inner.commit().await } else { tx.inner.rollback().await };
                 if tx.conflict { Attempt::LostRace(error) } else { Attempt::Failed(error) }
             }
         }
