@@ -31,7 +31,7 @@ pub fn one_piece(need: &str, key: &str) -> String {
 }
 
 /// A directory for a server beside the town's own, which signs with the same key.
-fn home_of(town: &Town) -> Home {
+pub fn home_of(town: &Town) -> Home {
     let home = Home::new();
     std::fs::copy(town.app.home.join("audit-key.pem"), home.path("audit-key.pem")).expect("the town has a key");
     home

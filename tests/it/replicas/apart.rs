@@ -11,13 +11,13 @@ use crate::harness::books;
 use crate::harness::database::TestDatabase;
 use crate::harness::process::{signal, until};
 use crate::harness::road::Road;
-use crate::operations::figure;
+use crate::operations::{figure, home_of};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_map_that_cannot_follow_says_so_until_it_can() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let need = town.need(RT_11, FOOD, 100).await;
-    let replicas = Replicas::start(town.db.url(), &["--stale-seconds", "1"]).await;
+    let replicas = Replicas::start(&town, &["--stale-seconds", "1"]).await;
     let own = Own::on(&town.db).await;
     // Longer than anybody waits for a lock.
     own.run("BEGIN; LOCK TABLE change_log IN ACCESS EXCLUSIVE MODE").await;
@@ -44,7 +44,7 @@ async fn a_map_that_cannot_follow_says_so_until_it_can() {
 async fn a_transaction_that_is_left_open_holds_no_map_back_and_is_told() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let (held, free) = (town.need(RT_11, FOOD, 100).await, town.need(RT_12, FOOD, 1 << 40).await);
-    let replicas = Replicas::start(town.db.url(), &["--stale-seconds", "1"]).await;
+    let replicas = Replicas::start(&town, &["--stale-seconds", "1"]).await;
     let own = Own::on(&town.db).await;
     own.run("BEGIN").await;
     own.rates(&held, 5).await;
@@ -78,7 +78,7 @@ async fn a_transaction_that_is_left_open_holds_no_map_back_and_is_told() {
 async fn claims_that_fill_all_connections_do_not_stop_the_map() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let (held, free) = (town.need(RT_11, FOOD, 100).await, town.need(RT_12, FOOD, 100).await);
-    let replicas = Replicas::start(town.db.url(), &["--stale-seconds", "1"]).await;
+    let replicas = Replicas::start(&town, &["--stale-seconds", "1"]).await;
     let (locker, own) = (Own::on(&town.db).await, Own::on(&town.db).await);
     locker.run("BEGIN; LOCK TABLE claim, api_key IN ACCESS EXCLUSIVE MODE").await;
     let server = replicas.at(0);
@@ -116,7 +116,8 @@ async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
     let (target, database) = rest.split_once('/').expect("a database");
     let target = target.parse().expect("the test server's address is a number and a port");
     let road = Road::to(&[target]).await;
-    let replicas = Replicas::start(&format!("{user}@{}/{database}", road.address), &["--stale-seconds", "1"]).await;
+    let (home, way) = (home_of(&town), format!("{user}@{}/{database}", road.address));
+    let replicas = Replicas::start_in(&home, &way, &["--stale-seconds", "1"]).await;
     let own = Own::on(&town.db).await;
     let waits = "SELECT count(*) AS n FROM pg_locks WHERE relation = 'change_log'::regclass AND NOT granted";
     // More often than a follower has connections. It is lost once while they idle, and then under a look.
@@ -141,7 +142,7 @@ async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
 async fn a_replica_that_slept_longer_than_the_log_is_kept_reads_everything_anew() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let need = town.need(RT_11, FOOD, 100).await;
-    let replicas = Replicas::start(town.db.url(), &[]).await;
+    let replicas = Replicas::start(&town, &[]).await;
     let (awake, asleep) = (replicas.at(0), &replicas.servers[2]);
     let rebuilds = "salur_atlas_rebuilds_total";
     let before = figure(asleep.address, rebuilds).await;

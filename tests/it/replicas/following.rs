@@ -46,7 +46,7 @@ impl Ear {
 async fn what_one_replica_commits_it_shows_at_once_and_the_others_to_who_brings_its_token() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let need = town.need(RT_11, FOOD, 1_000_000).await;
-    let replicas = Replicas::start(town.db.url(), &[]).await;
+    let replicas = Replicas::start(&town, &[]).await;
     let mut sum = 0;
     for round in 0..count(30) as usize {
         let [writer, reader, other] = [0, 1, 2].map(|i| replicas.at((round + i) % 3));
@@ -66,7 +66,7 @@ async fn what_one_replica_commits_it_shows_at_once_and_the_others_to_who_brings_
 async fn subscribers_of_every_replica_are_told_what_any_of_them_commits() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let (need, probe) = (town.need(RT_11, FOOD, 1_000).await, town.need(RT_12, FOOD, 1_000).await);
-    let replicas = Replicas::start(town.db.url(), &[]).await;
+    let replicas = Replicas::start(&town, &[]).await;
     let mut ears = Vec::new();
     for server in replicas.addresses() {
         ears.push(Ear::open(&town, server, &probe).await);
@@ -85,7 +85,7 @@ async fn the_lag_of_replicas_under_load_is_measured() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let (need, probe) = (town.need(RT_11, FOOD, 1 << 40).await, town.need(RT_12, FOOD, 1 << 40).await);
     let busy = town.need(RT_21, FOOD, 1 << 40).await;
-    let replicas = Replicas::start(town.db.url(), &[]).await;
+    let replicas = Replicas::start(&town, &[]).await;
     let mut ears = Vec::new();
     for server in replicas.addresses() {
         ears.push(Ear::open(&town, server, &probe).await);

@@ -17,6 +17,7 @@ use crate::harness::app::{Reply, request};
 use crate::harness::books::{connect, rows};
 use crate::harness::database::TestDatabase;
 use crate::harness::process::{ServerProcess, until};
+use crate::operations::home_of;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -27,10 +28,10 @@ struct Replicas {
 }
 
 impl Replicas {
-    /// Three of them, each with these flags.
-    async fn start(url: &str, flags: &[&str]) -> Replicas {
-        let home = Home::new();
-        let replicas = Self::start_in(&home, url, flags).await;
+    /// Three of them beside the town's own, each with these flags.
+    async fn start(town: &Town, flags: &[&str]) -> Replicas {
+        let home = home_of(town);
+        let replicas = Self::start_in(&home, town.db.url(), flags).await;
         Replicas { _home: Some(home), ..replicas }
     }
 

@@ -94,7 +94,7 @@ async fn restored(worked_on: bool) {
     let road = Road::to(&[old.address()]).await;
     let town = Town::new(TestDatabase::on_server(&over(&road), "").await).await;
     let (need, other) = (town.need(RT_11, FOOD, 1_000).await, town.need(RT_12, FOOD, 10).await);
-    let replicas = Replicas::start(town.db.url(), &[]).await;
+    let replicas = Replicas::start(&town, &[]).await;
     claimed(&town, replicas.at(0), &need, 5).await;
     if !worked_on {
         old.run(AGES).await;
