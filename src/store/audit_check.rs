@@ -23,7 +23,7 @@ use sea_orm::{
     TransactionTrait, Value as Bound,
 };
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A sound log beside tables that are what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,8 +161,11 @@ fn read_pack<H: Iterator<Item = HeadRead>>(pack: &PackRow, check: &mut Check<'_,
 struct Latest {
     /// Version and digest of the state.
     of: HashMap<String, (i64, [u8; 32])>,
-    /// The needs and offers that claims have moved.
-    moved: HashSet<(String, String)>,
+    /// When claims have last moved which needs.
+    moved: HashMap<(String, String), i64>,
+    /// When they have last moved anything, and the offers they draw on.
+    at_work: HashMap<String, i64>,
+    offers: HashMap<String, String>,
 }
 
 impl Latest {
@@ -171,23 +174,26 @@ impl Latest {
         if let Some(Value::Text(claim)) = leaf.state.get("claim")
             && let Some(Value::Text(need)) = leaf.state.get("need")
         {
-            self.moved.insert((claim.clone(), need.clone()));
+            self.moved.insert((claim.clone(), need.clone()), leaf.at);
+            self.at_work.insert(claim.clone(), leaf.at);
         }
         if kind == ClaimId::PREFIX
             && let Some(Value::Text(offer)) = leaf.state.get("offer")
         {
-            self.moved.insert((leaf.subject.clone(), offer.clone()));
+            self.offers.insert(leaf.subject.clone(), offer.clone());
         }
         if KINDS.contains(&kind) {
             self.of.insert(leaf.subject.clone(), (leaf.version, digest(&text_of(&leaf.state))));
         }
     }
 
-    /// An entry is kept under its record, or under the claim that moved it.
+    /// An entry is kept under its record, or under the claim that moved it at this moment; what the claim
+    /// itself went through stands before.
     fn belongs(&self, leaf: &Leaf, topic: &str) -> bool {
         leaf.subject == topic
             || leaf.state.get("claim").is_some_and(|claim| *claim == Value::from(topic))
-            || self.moved.contains(&(topic.to_owned(), leaf.subject.clone()))
+            || self.moved.get(&(topic.to_owned(), leaf.subject.clone())) == Some(&leaf.at)
+            || self.offers.get(topic) == Some(&leaf.subject) && self.at_work.get(topic) == Some(&leaf.at)
     }
 }
 

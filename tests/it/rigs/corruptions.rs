@@ -9,6 +9,7 @@ use std::sync::Arc;
 use salur::audit::bundle;
 use salur::audit::signing::{Head, SigningKey};
 use salur::service::audit_log::export;
+use salur::store::ReviseNeed;
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 
 use super::{figures, times};
@@ -17,10 +18,14 @@ use crate::cli::Home;
 use crate::harness::books::{check_books, connect, rows};
 use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::dice::Dice;
-use crate::harness::world::World;
+use crate::harness::world::{ANY_NEED, World, q};
 use crate::on_both_databases;
 
-on_both_databases!(every_corruption_of_an_export_is_found, every_corruption_of_the_tables_is_found);
+on_both_databases!(
+    every_corruption_of_an_export_is_found,
+    every_corruption_of_the_tables_is_found,
+    an_entry_is_kept_under_a_claim_only_where_that_claim_made_it,
+);
 
 /// A ledger with a past, its log exported.
 struct Bench {
@@ -371,4 +376,30 @@ async fn every_corruption_of_the_tables_is_found(db: TestDatabase) {
         done,
         format!("of=tables found={done} refused_by_constraints={refused} {of:?}"),
     );
+}
+
+/// Which topic an entry is kept under says whose trail shows it, and no leaf tells.
+async fn an_entry_is_kept_under_a_claim_only_where_that_claim_made_it(db: TestDatabase) {
+    let world = World::new(db).await;
+    let home = Home::new();
+    let key = Arc::new(SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made"));
+    let need = world.needs(&[100]).await[0];
+    let claim = world.promises(world.donors[0], &[(need, 10)]).await;
+    let revise = ReviseNeed {
+        author: None,
+        access: ANY_NEED,
+        id: need,
+        expected_version: world.need(need).await.version,
+        required: Some(q(90)),
+        severity: None,
+    };
+    world.store.execute(revise).await.expect("it covers what is promised");
+    export(&world.store, &key, &home.path("sound"), &|_, _| ()).await.expect("the log is exported");
+    let sound = async || world.store.check_audit(&key.public_key(), None).await.expect("it answers").is_ok();
+    assert!(sound().await);
+    let moved = format!(
+        "UPDATE audit_pack SET topic = '{claim}' WHERE id = (SELECT max(id) FROM audit_pack WHERE topic = '{need}')"
+    );
+    connect(&world.db).await.execute_unprepared(&moved).await.expect("nothing in the database forbids it");
+    assert!(!sound().await, "the claim did not revise the need");
 }
