@@ -3,7 +3,7 @@
 //!
 //! One [`Book`] is opened over all needs that the group asks for. Every claim is then a chapter of
 //! it: decided in memory by what the ones before have left, refused or granted without a word to the
-//! database. What the group comes to is written in one statement a table. A claim that comes alone
+//! database. What the group comes to is written in one go. A claim that comes alone
 //! is a group of one.
 
 use super::batch::{Batch, Kind, Writes};
