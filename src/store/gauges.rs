@@ -19,7 +19,7 @@ impl Store {
         Ok(AuditLag { entries: column(&row, "entries")?, seconds })
     }
 
-    /// Connections that are in use, and those that wait for work.
+    /// Connections that are in use, and those that wait for work; those of followers are not among them.
     pub fn connections(&self) -> (u32, u32) {
         let count = |size: u32, idle: usize| {
             let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
@@ -27,8 +27,9 @@ impl Store {
         };
         match self.dialect {
             Dialect::Postgres => {
-                let pool = self.writer.get_postgres_connection_pool();
-                count(pool.size(), pool.num_idle())
+                let (usual, opener) =
+                    (self.writer.get_postgres_connection_pool(), self.opener.get_postgres_connection_pool());
+                count(usual.size() + opener.size(), usual.num_idle() + opener.num_idle())
             }
             Dialect::Sqlite => {
                 let (writer, reader) =
