@@ -1,5 +1,7 @@
 //! Replicas whose database is blocked, half-hidden, or behind a wire that has gone dead.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -107,16 +109,23 @@ async fn claims_that_fill_all_connections_do_not_stop_the_map() {
     replicas.agree_with(&town.db).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
-    let town = Town::new(TestDatabase::postgres().await).await;
-    let need = town.need(RT_11, FOOD, 100).await;
+/// A road to the town's database that can go dark, what it leads to, and the database's URL over it.
+async fn on_a_road(town: &Town) -> (Road, SocketAddr, String) {
     let url = town.db.url();
     let (user, rest) = url.split_once('@').expect("a user");
     let (target, database) = rest.split_once('/').expect("a database");
     let target = target.parse().expect("the test server's address is a number and a port");
     let road = Road::to(&[target]).await;
-    let (home, way) = (home_of(&town), format!("{user}@{}/{database}", road.address));
+    let way = format!("{user}@{}/{database}", road.address);
+    (road, target, way)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
+    let town = Town::new(TestDatabase::postgres().await).await;
+    let need = town.need(RT_11, FOOD, 100).await;
+    let (road, target, way) = on_a_road(&town).await;
+    let home = home_of(&town);
     let replicas = Replicas::start_in(&home, &way, &["--stale-seconds", "1"]).await;
     let own = Own::on(&town.db).await;
     let waits = "SELECT count(*) AS n FROM pg_locks WHERE relation = 'change_log'::regclass AND NOT granted";
@@ -142,12 +151,8 @@ async fn a_database_whose_machine_vanished_is_left_for_its_successor() {
 async fn claims_go_on_after_the_machine_of_their_database_vanished() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let need = town.need(RT_11, FOOD, 100).await;
-    let url = town.db.url();
-    let (user, rest) = url.split_once('@').expect("a user");
-    let (target, database) = rest.split_once('/').expect("a database");
-    let target = target.parse().expect("the test server's address is a number and a port");
-    let road = Road::to(&[target]).await;
-    let (home, way) = (home_of(&town), format!("{user}@{}/{database}", road.address));
+    let (road, target, way) = on_a_road(&town).await;
+    let home = home_of(&town);
     let replicas = Replicas::start_in(&home, &way, &[]).await;
     let server = replicas.at(0);
     claimed(&town, server, &need, 1).await;
