@@ -17,3 +17,4 @@ pub mod program;
 pub mod quantity;
 pub mod refusal;
 pub mod rules;
+pub mod session;

@@ -1,7 +1,7 @@
 //! Questions. All about areas and needs are answered from the atlas, all others from the database.
 
 use super::context::{actor, claim, offer, organization, service};
-use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OverlapKind, OverlapStatus};
+use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OrganizationStatus, OverlapKind, OverlapStatus};
 use super::errors::Answer;
 use super::inputs::{NeedFilter, PlanMatchInput, area_code, first, id};
 use super::types::Node;
@@ -48,7 +48,11 @@ impl Query {
             AnyId::ClaimLineId(id) => service.visible_line(actor, id).await?.map(|l| Node::ClaimLine(ClaimLine(l))),
             AnyId::DeliveryId(id) => service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d))),
             AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
-            AnyId::UserId(_) | AnyId::DistributionId(_) => None,
+            AnyId::UserId(_)
+            | AnyId::DistributionId(_)
+            | AnyId::SessionId(_)
+            | AnyId::ApiKeyId(_)
+            | AnyId::DocumentId(_) => None,
         })
     }
 
@@ -126,6 +130,20 @@ impl Query {
             origin: input.origin.map(|o| o.point("origin")).transpose()?,
         };
         Ok(service.plan_match(actor, request).await?.into())
+    }
+
+    /// Organisations of a status, or all, by number; at most 100, those after `after`.
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        status: Option<OrganizationStatus>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Organization>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let (count, status) = (first(count, 50, 100)?, status.map(Into::into));
+        let found = service(ctx)?.organization_list(actor(ctx)?, status, count, after).await?;
+        Ok(found.into_iter().map(Organization).collect())
     }
 
     /// The claim of that id; null where there is none or it is not the caller's to see.

@@ -1,5 +1,6 @@
 //! The door: routes, limits, who is calling, health, and the plain front page.
 
+mod callers;
 mod drain;
 mod graphql;
 mod health;
@@ -108,7 +109,7 @@ where
     }
     let drain = Drain::default();
     let closing = drain.clone();
-    let serving = axum::serve(listener, routes(service.clone(), drain.clone()))
+    let serving = axum::serve(listener, routes(service.clone(), drain.clone()).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { closing.closing().await })
         .into_future();
     let leaving = async {

@@ -5,6 +5,7 @@
 //! caller's key, never from input.
 
 pub mod access;
+pub mod accounts;
 pub mod audit_log;
 pub mod claims;
 pub mod deliveries;
@@ -15,26 +16,30 @@ mod fresh;
 pub mod imports;
 pub mod matches;
 pub mod needs;
+pub mod organizations;
 pub mod overlaps;
+mod passwords;
 pub mod people;
+pub mod visits;
 
 pub use error::{Code, Retry, ServiceError};
 
 // What use cases take and answer with, under one roof for those who call them.
 pub use crate::audit::tree::to_hex;
 pub use crate::matching::{Locale, PlanLine, Policy, Reason};
+pub use crate::store::{ApiKey, Member, OpenSession};
 pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter, noting_commits};
 
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
-use crate::domain::actor::{Actor, Role, User};
+use crate::domain::actor::{Actor, User};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
-use crate::domain::organization::OrganizationStatus;
+use crate::domain::organization::Standing;
 use crate::metrics::{Claimed, Metrics, Readings};
 use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -48,11 +53,12 @@ struct Inner {
     store: Store,
     atlas: Atlas,
     key: Arc<SigningKey>,
+    public_url: OnceLock<String>,
     changes: broadcast::Sender<Changes>,
     following: follow::Following,
-    /// Users by the hash of their key.
+    /// Users by the digest of their key or their session.
     users: fresh::Fresh<[u8; 32], User>,
-    standings: fresh::Fresh<OrganizationId, OrganizationStatus>,
+    standings: fresh::Fresh<OrganizationId, Standing>,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -73,6 +79,7 @@ impl Service {
             store,
             atlas: Atlas::new(),
             key,
+            public_url: OnceLock::new(),
             changes,
             following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
@@ -88,6 +95,16 @@ impl Service {
 
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Where people reach this service, without a `/` at the end: links in letters begin with it. Only the
+    /// first call counts.
+    pub fn reached_at(&self, url: String) {
+        let _ = self.0.public_url.set(url);
+    }
+
+    fn public_url(&self) -> &str {
+        self.0.public_url.get().map_or("http://127.0.0.1:8080", String::as_str)
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -151,22 +168,20 @@ impl Service {
         }
     }
 
-    /// The caller's organisation, where it may act: verified, not suspended.
-    async fn acting_organization(&self, actor: &Actor) -> Result<OrganizationId, ServiceError> {
-        let id = actor
-            .organization()
-            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))?;
-        let read = async { Ok::<_, ServiceError>(self.store().organizations(&[id]).await?.pop().map(|o| o.status)) };
-        match self.0.standings.or_read(id, read).await? {
-            Some(OrganizationStatus::Verified) => Ok(id),
-            Some(OrganizationStatus::Pending) => {
-                Err(ServiceError::new(Code::Forbidden, "your organisation has not been verified yet"))
+    /// The caller's organisation, where it may act: verified, not suspended, its permit good.
+    async fn acting_organization(&self, permit: &access::Permit<'_>) -> Result<OrganizationId, ServiceError> {
+        let id = permit.organization()?.ok_or_else(|| ServiceError::fault("this is granted on no organisation"))?;
+        let read = async { Ok::<_, ServiceError>(self.store().standing(id).await?) };
+        let problem = match self.0.standings.or_read(id, read).await? {
+            Some(Standing::Good) => return Ok(id),
+            Some(Standing::Pending) => "your organisation has not been verified yet",
+            Some(Standing::Suspended) => "your organisation is suspended",
+            Some(Standing::PermitLapsed) => {
+                "your organisation's permit has lapsed; name one that is good today under documents"
             }
-            Some(OrganizationStatus::Suspended) => {
-                Err(ServiceError::new(Code::Forbidden, "your organisation is suspended"))
-            }
-            None => Err(ServiceError::fault("a user's organisation is missing")),
-        }
+            None => return Err(ServiceError::fault("a user's organisation is missing")),
+        };
+        Err(ServiceError::new(Code::Forbidden, problem))
     }
 }
 
@@ -203,16 +218,4 @@ fn optional_words(field: &str, text: Option<&str>) -> Result<Option<String>, Ser
         Some(text) if text.contains('\0') => Err(ServiceError::bad(field, "must not contain the character U+0000")),
         other => Ok(other.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)),
     }
-}
-
-/// An admin acts anywhere, an officer in their own area; `None` stands for anywhere.
-fn officer_scope(actor: &Actor) -> Result<Option<crate::domain::area::AreaCode>, ServiceError> {
-    if actor.has(Role::Admin) {
-        return Ok(None);
-    }
-    actor
-        .officer_area()
-        .cloned()
-        .map(Some)
-        .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))
 }
