@@ -21,6 +21,7 @@ mod idempotency;
 mod ledger;
 mod needs;
 mod opening;
+mod outbox;
 mod overlaps;
 mod people;
 mod position;
@@ -43,6 +44,7 @@ pub use needs::{
     CloseNeed, ImportNeeds, ImportedNeed, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds,
 };
 pub use opening::{ClaimOutcome, OpenClaim, Opened};
+pub use outbox::{ForgetMessages, OutboxRow, OutboxState, Posted, SettleMessage, TakeMessages, Taken, post};
 pub use overlaps::{
     ImportDistributions, ImportRules, ImportedAid, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
     RecomputeOverlaps, ResolveOverlap,
