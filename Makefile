@@ -13,12 +13,13 @@ run: ## Build, fill the demo city (kept in salur-data/) and serve it
 	cargo build --release
 	@mkdir -p salur-data
 	$(SALUR) demo --database $(DEMO) --print-guide
-	exec $(SALUR) serve --database $(DEMO)
+	exec $(SALUR) serve --database $(DEMO) --print-messages
 
 # One profile with `run`, so that build scripts and dependencies compile once.
 test: ## Check format and lints, then run all tests on both databases
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	scripts/node-modules.sh tests/node
 	scripts/with-postgres.sh cargo test --release --workspace
 
 check: test ## What CI runs (.ci/run asserts a clean tree, too)

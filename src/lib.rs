@@ -17,6 +17,7 @@ pub mod spatial;
 
 pub mod clock;
 pub mod config;
+pub mod mail;
 pub mod metrics;
 pub mod planted;
 pub mod random;

@@ -20,6 +20,7 @@ mod m20260301_000007_feed;
 mod m20260301_000008_packs;
 mod m20260301_000009_references;
 mod m20260301_000010_identity;
+mod m20260301_000011_outbox;
 
 pub struct Migrator;
 
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000008_packs::Step),
             Box::new(m20260301_000009_references::Step),
             Box::new(m20260301_000010_identity::Step),
+            Box::new(m20260301_000011_outbox::Step),
         ]
     }
 }

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod claim;
 pub mod delivery;
 pub mod ids;
+pub mod message;
 pub mod need;
 pub mod organization;
 pub mod overlap;

@@ -14,6 +14,7 @@ pub mod error;
 pub mod follow;
 mod fresh;
 pub mod imports;
+mod letters;
 pub mod matches;
 pub mod needs;
 pub mod organizations;
@@ -59,6 +60,7 @@ struct Inner {
     /// Users by the digest of their key or their session.
     users: fresh::Fresh<[u8; 32], User>,
     standings: fresh::Fresh<OrganizationId, Standing>,
+    letters: letters::Letters,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -84,6 +86,7 @@ impl Service {
             following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
+            letters: letters::Letters::default(),
         }));
         service.listen_to_commits();
         service
@@ -124,7 +127,8 @@ impl Service {
     /// What is read for a page of figures. Ends soon, also where the database is away.
     pub async fn readings(&self) -> Readings {
         let ground = self.atlas().ground();
-        let audit = tokio::time::timeout(READING, self.store().audit_lag()).await;
+        let read = async { (self.store().audit_lag().await.ok(), self.store().outbox_lag().await.ok()) };
+        let (audit, outbox) = tokio::time::timeout(READING, read).await.unwrap_or_default();
         let (connections_used, connections_idle) = self.store().connections();
         Readings {
             ready: self.is_current(),
@@ -133,12 +137,15 @@ impl Service {
             edition: ground.edition(),
             connections_used,
             connections_idle,
-            audit: audit.ok().and_then(Result::ok),
+            audit,
+            outbox,
         }
     }
 
-    /// Waits for transactions that outlive their callers, and leaves the database.
+    /// Waits for letters under way and for transactions that outlive their callers, and leaves the
+    /// database.
     pub async fn close(&self) {
+        self.letters_are_out().await;
         self.store().close().await;
     }
 

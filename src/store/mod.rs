@@ -56,6 +56,7 @@ pub use organizations::{
     AcceptInvitation, AddDocument, Application, ChangeRole, ConfirmSignUp, Decision, DecideOrganization, Invitation,
     Invite, Member, SuspendMember,
 };
+pub use outbox::{ForgetMessages, OutboxRow, OutboxState, Posted, SettleMessage, TakeMessages, Taken, post};
 pub use overlaps::{
     ImportDistributions, ImportRules, ImportedAid, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
     RecomputeOverlaps, ResolveOverlap,

@@ -14,7 +14,7 @@ use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Lines, Wait};
 use super::rows::{IdRow, ids, quantity};
 use super::write::{Command, Request, Tx, column};
-use super::{Author, Store, audit};
+use super::{Author, Store, audit, people};
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
 use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};

@@ -25,6 +25,8 @@ const ROWS: &[&str] = &[
      FROM organization",
     "INSERT INTO audit_head (size, root, at, signature) VALUES (1, CAST('r' AS BYTEA), 0, 's')",
     "UPDATE need SET external_id = 'e' || id",
+    "INSERT INTO outbox (recipient, kind, parameters, state, created_at, at)
+     VALUES ('a@example.org', 'K', '{}', 'WAITING', 0, 0), ('b@example.org', 'K', '{}', 'GIVEN_UP', 0, 0)",
 ];
 
 /// A constraint, and a statement that it alone must refuse.
@@ -173,6 +175,12 @@ const BREAKS: &[(&str, &str)] = &[
     ("pk_audit_head", "INSERT INTO audit_head SELECT * FROM audit_head"),
     ("pk_feed", "INSERT INTO feed SELECT * FROM feed"),
     ("ck_feed_one", "UPDATE feed SET id = 2"),
+    // messages
+    ("pk_outbox", "INSERT INTO outbox SELECT * FROM outbox"),
+    ("ck_outbox_state", "UPDATE outbox SET state = 'LOST'"),
+    ("ck_outbox_attempts", "UPDATE outbox SET attempts = -1"),
+    ("ck_outbox_parameters", "UPDATE outbox SET state = 'SENT'"),
+    ("ck_outbox_parameters", "UPDATE outbox SET parameters = NULL"),
     ("pk_clock", "INSERT INTO clock SELECT * FROM clock"),
     ("ck_clock_one", "UPDATE clock SET id = 2"),
 ];
