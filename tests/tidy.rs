@@ -99,6 +99,8 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("tracing_opentelemetry", &["telemetry"], "elsewhere a span is one of tracing's"),
     ("clap", &["cli"], "settings reach the other rooms as values"),
     ("ed25519_dalek", &["audit"], "one place signs and verifies"),
+    ("argon2", &["service"], "elsewhere a password is nothing but a word to pass on"),
+    ("zxcvbn", &["service"], "one place judges passwords"),
     ("lettre", &["mail"], "elsewhere a letter is a value to pass on"),
     ("getrandom", &["random", "audit"], "one door to randomness; a key is made where it is used"),
 ];

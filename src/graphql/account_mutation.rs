@@ -68,12 +68,7 @@ impl Accounts {
     }
 
     /// Follows an invitation, and signs in. An address that has no account yet chooses a password.
-    async fn accept_invitation(
-        &self,
-        ctx: &Context<'_>,
-        token: String,
-        password: Option<String>,
-    ) -> Answer<SignedIn> {
+    async fn accept_invitation(&self, ctx: &Context<'_>, token: String, password: Option<String>) -> Answer<SignedIn> {
         Ok(SignedIn(service(ctx)?.accept_invitation(visit(ctx)?, &token, password).await?))
     }
 

@@ -74,13 +74,7 @@ fn operation_name(request: &mut Request) -> Option<String> {
 
 /// Answers one request, whatever it is, and says how old the map is that it was answered from, and to a
 /// mutation, what to wait for who wants to see it from another server.
-pub async fn answer(
-    schema: &Schema,
-    request: Request,
-    service: &Service,
-    actor: Actor,
-    visit: Arc<Visit>,
-) -> Response {
+pub async fn answer(schema: &Schema, request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Response {
     let mut response = match admit(request, service, actor, visit) {
         Ok(mut request) => {
             let fresh = service.freshness();

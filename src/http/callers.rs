@@ -64,7 +64,9 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub fn credential(headers: &HeaderMap) -> Result<Credential, ServiceError> {
     let bearer = headers.get(AUTHORIZATION).map(|header| header.to_str().unwrap_or_default());
     match (bearer, cookie(headers, SESSION)) {
-        (Some(_), Some(_)) => Err(ServiceError::bad("authorization", "send an API key or a session's cookie, not both")),
+        (Some(_), Some(_)) => {
+            Err(ServiceError::bad("authorization", "send an API key or a session's cookie, not both"))
+        }
         (Some(header), None) => by_bearer(header),
         (None, Some(token)) => Ok(Credential::Session(digest(token))),
         (None, None) => Ok(Credential::Nobody),
@@ -110,9 +112,8 @@ pub fn visit(headers: &HeaderMap, address: Option<IpAddr>) -> Visit {
 
 /// A browser and its machine in two words, for people who look for their own; no more of it is kept.
 fn label(agent: &str) -> String {
-    let first = |known: &[(&str, &'static str)]| {
-        known.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
-    };
+    let first =
+        |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     let browser = first(&[
         ("Edg", "Edge"),
         ("OPR", "Opera"),

@@ -109,9 +109,12 @@ where
     }
     let drain = Drain::default();
     let closing = drain.clone();
-    let serving = axum::serve(listener, routes(service.clone(), drain.clone()).into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { closing.closing().await })
-        .into_future();
+    let serving = axum::serve(
+        listener,
+        routes(service.clone(), drain.clone()).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move { closing.closing().await })
+    .into_future();
     let leaving = async {
         options.shutdown.await;
         tracing::info!("asked to stop; finishing what is under way");

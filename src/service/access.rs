@@ -97,6 +97,7 @@ operations! {
     ReadOverlaps "overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
     ReadAudit "auditTrail" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadCheckpoint "auditCheckpoint" key(Read) => [Everyone, Public;]
+    ReadOrganization "organization" key(Read) => [Everyone, Public;]
     ReadOrganizations "organizations" key(Manage) => [ADMIN, Everything; AUDITOR, Everything;]
 
     // Questions within an answer.
@@ -200,8 +201,7 @@ impl<'a> Permit<'a> {
             return Ok(None);
         }
         let own = self.user.filter(|_| self.area).and_then(|user| user.area.clone());
-        own.map(Some)
-            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))
+        own.map(Some).ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))
     }
 
     /// The organisation that it is granted on, `None` for any.
@@ -350,7 +350,9 @@ mod tests {
         assert_eq!(permit.area().ok(), Some(None));
         let donor = user(&[Role::Donor], false, session());
         let permit = authorize(&donor, Operation::ReadClaim).expect("a donor reads claims");
-        assert!(permit.reaches_organization(&[OrganizationId(7)]) && !permit.reaches_organization(&[OrganizationId(8)]));
+        assert!(
+            permit.reaches_organization(&[OrganizationId(7)]) && !permit.reaches_organization(&[OrganizationId(8)])
+        );
         assert!(permit.sees_area().is_none(), "an area without the officer's role shows nothing");
     }
 }

@@ -147,13 +147,8 @@ impl Service {
         self.within(letters.to_vec()).await?;
         let password_hash = passwords::keep(request.password).await?;
         let token = fresh_secret("")?;
-        let application = Application {
-            name,
-            category: request.category,
-            aggregator: request.aggregator,
-            documents,
-            password_hash,
-        };
+        let application =
+            Application { name, category: request.category, aggregator: request.aggregator, documents, password_hash };
         let (hash, link) = (digest(&token), self.link("daftar", &token));
         let sign_in = Link(format!("{}/masuk", self.public_url()));
         Ok(self.store().execute(SignUp { email, hash, link, sign_in, application }).await?)
@@ -321,11 +316,7 @@ impl Service {
     }
 
     /// A key for a machine that acts for the caller, shown once.
-    pub async fn create_api_key(
-        &self,
-        actor: &Actor,
-        request: KeyRequest,
-    ) -> Result<(String, ApiKey), ServiceError> {
+    pub async fn create_api_key(&self, actor: &Actor, request: KeyRequest) -> Result<(String, ApiKey), ServiceError> {
         let user = authorize(actor, Operation::CreateApiKey)?.user()?;
         let label = line("label", &request.label, 100)?;
         if request.scopes.is_empty() {

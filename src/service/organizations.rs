@@ -9,9 +9,7 @@ use crate::domain::area::AreaCode;
 use crate::domain::ids::{OrganizationId, UserId};
 use crate::domain::message::Link;
 use crate::domain::organization::{Document, FiledDocument, Organization, OrganizationStatus};
-use crate::store::{
-    AddDocument, ChangeRole, Decision, DecideOrganization, Invitation, Invite, Member, SuspendMember,
-};
+use crate::store::{AddDocument, ChangeRole, DecideOrganization, Decision, Invitation, Invite, Member, SuspendMember};
 
 #[derive(Debug, Clone)]
 pub struct InviteRequest {

@@ -35,10 +35,16 @@ pub(super) fn check_strength(password: &str, known: &[&str]) -> Result<(), Servi
         return Err(ServiceError::bad("password", format!("must have {SHORTEST} to {LONGEST} characters")));
     }
     let judged: String = password.chars().take(JUDGED).collect();
+    // Words as they stand, what stands around an @, and what stands between all else.
     let mut words = vec!["salur"];
+    words.extend(known);
+    words.extend(known.iter().flat_map(|text| text.split('@')));
     words.extend(known.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).filter(|w| w.len() > 2));
     if zxcvbn(&judged, &words).score() < Score::Three {
-        return Err(ServiceError::bad("password", "is guessed too soon; take four or more words that do not belong together"));
+        return Err(ServiceError::bad(
+            "password",
+            "is guessed too soon; take four or more words that do not belong together",
+        ));
     }
     Ok(())
 }
@@ -108,12 +114,16 @@ mod tests {
         let right = checked("kuda baterai staples benar", Some(&kept)).await.expect("checked");
         assert!(right.right && right.rehashed.is_none());
         assert!(!checked("kuda baterai staples salah", Some(&kept)).await.expect("checked").right);
-        assert!(!checked("nobody's password", None).await.expect("checked").right, "an unknown account opens to nobody");
+        assert!(
+            !checked("nobody's password", None).await.expect("checked").right,
+            "an unknown account opens to nobody"
+        );
     }
 
     #[tokio::test]
     async fn a_password_that_was_kept_with_less_is_kept_anew() {
-        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).expect("settings"));
+        let weak =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).expect("settings"));
         let old: PasswordHash = weak.hash_password_with_salt(b"kuda baterai", &[7; 16]).expect("hashed");
         let checked = check("kuda baterai".into(), Some(old.to_string())).await.expect("checked");
         let anew = checked.rehashed.expect("kept anew");

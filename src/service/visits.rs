@@ -23,7 +23,10 @@ pub enum Credential {
 /// A new secret of a browser's, to be kept as a cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keepsake {
-    Session { token: String, seconds: i64 },
+    Session {
+        token: String,
+        seconds: i64,
+    },
     /// The session is over.
     NoSession,
     /// What the browser is known by when it comes again.
@@ -81,7 +84,7 @@ impl Service {
         match credential {
             Credential::Nobody => Ok(Actor::Anonymous),
             Credential::Key(hash) => {
-                let read = async { Ok(self.store().user_by_key(hash).await?) };
+                let read = async { Ok::<_, ServiceError>(self.store().user_by_key(hash).await?) };
                 self.0.users.or_read(*hash, read).await?.map(Actor::User).ok_or_else(unknown)
             }
             Credential::Session(hash) => {

@@ -172,9 +172,8 @@ pub(super) async fn follow_link(
         tx.dialect.lock()
     );
     let row = tx.one(&sql, [hash.to_vec().into(), purpose.word().into(), now.0.into()]).await?;
-    let row = row.ok_or_else(|| {
-        StoreError::bad("token", "this link has been used or has run out; ask for a new one")
-    })?;
+    let row =
+        row.ok_or_else(|| StoreError::bad("token", "this link has been used or has run out; ask for a new one"))?;
     let payload: Option<String> = column(&row, "payload")?;
     let followed = Followed { email: column(&row, "email")?, payload: payload.unwrap_or_default() };
     tx.run(
@@ -232,8 +231,7 @@ impl Command for StartSession {
         let now = tx.now().await?;
         let sql = format!("SELECT id FROM app_user WHERE id = $1 AND disabled = 0{}", tx.dialect.lock());
         tx.one(&sql, [self.user.0.into()]).await?.ok_or(StoreError::NotFound("user"))?;
-        let roles: Vec<RoleRow> =
-            tx.all("SELECT role FROM user_role WHERE user_id = $1", [self.user.0.into()]).await?;
+        let roles: Vec<RoleRow> = tx.all("SELECT role FROM user_role WHERE user_id = $1", [self.user.0.into()]).await?;
         let limits = session::limits(&roles_of(roles)?);
         let id = tx
             .insert(

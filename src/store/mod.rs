@@ -53,7 +53,7 @@ pub use needs::{
 };
 pub use opening::{ClaimOutcome, OpenClaim, Opened};
 pub use organizations::{
-    AcceptInvitation, AddDocument, Application, ChangeRole, ConfirmSignUp, Decision, DecideOrganization, Invitation,
+    AcceptInvitation, AddDocument, Application, ChangeRole, ConfirmSignUp, DecideOrganization, Decision, Invitation,
     Invite, Member, SuspendMember,
 };
 pub use outbox::{ForgetMessages, OutboxRow, OutboxState, Posted, SettleMessage, TakeMessages, Taken, post};

@@ -12,7 +12,7 @@ use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Lines, Wait};
-use super::rows::{IdRow, ids, quantity};
+use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
 use super::{Author, Store, audit, people};
 use crate::domain::calendar::Moment;

@@ -2,7 +2,7 @@
 //! to them.
 
 use super::accounts::{Digest, Purpose, follow_link, keep_link, note_user, shut_out};
-use super::audit::{self, Entry};
+use super::audit;
 use super::error::StoreError;
 use super::rows::{self, ORGANIZATION_COLUMNS, OrganizationRow};
 use super::write::{Command, Tx, column};
@@ -143,8 +143,14 @@ impl Command for ConfirmSignUp {
         );
         let role = if carried.aggregator { Role::Aggregator } else { Role::Donor };
         add_role(tx, user, role).await?;
-        let entry =
-            audit::organization_entry(organization, &carried.category, status, carried.aggregator, 1, "organization.apply");
+        let entry = audit::organization_entry(
+            organization,
+            &carried.category,
+            status,
+            carried.aggregator,
+            1,
+            "organization.apply",
+        );
         audit::append(tx, now, Some(user), vec![entry]).await?;
         for paper in carried.documents {
             file(tx, organization, &paper.read()?).await?;
@@ -230,10 +236,16 @@ async fn note_organization(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// It waited: it may act from now on, as an aggregator or not.
-    Approve { aggregator: Option<bool> },
+    Approve {
+        aggregator: Option<bool>,
+    },
     /// It waited: it may not.
-    Refuse { reason: String },
-    Suspend { reason: String },
+    Refuse {
+        reason: String,
+    },
+    Suspend {
+        reason: String,
+    },
     /// Suspended or refused: it may act again.
     Reinstate,
 }
@@ -376,9 +388,10 @@ impl Command for AcceptInvitation {
         );
         let user = match tx.one(&sql, [followed.email.as_str().into()]).await? {
             None => {
-                let password = self.password_hash.as_deref().ok_or_else(|| {
-                    StoreError::bad("password", "choose one: this address has no account yet")
-                })?;
+                let password = self
+                    .password_hash
+                    .as_deref()
+                    .ok_or_else(|| StoreError::bad("password", "choose one: this address has no account yet"))?;
                 let sql = "INSERT INTO app_user (email, password_hash, version) VALUES ($1, $2, 0) RETURNING id";
                 UserId(tx.insert(sql, [followed.email.as_str().into(), password.into()]).await?)
             }
@@ -460,10 +473,7 @@ impl Command for SuspendMember {
 
 /// Locks a user of that organisation; erased accounts are nobody's any more.
 async fn known_member(tx: &mut Tx, user: UserId, of: Option<OrganizationId>) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT organization_id FROM app_user WHERE id = $1 AND email LIKE '%@%'{}",
-        tx.dialect.lock()
-    );
+    let sql = format!("SELECT organization_id FROM app_user WHERE id = $1 AND email LIKE '%@%'{}", tx.dialect.lock());
     let row = tx.one(&sql, [user.0.into()]).await?.ok_or(StoreError::NotFound("member"))?;
     let organization: Option<i64> = column(&row, "organization_id")?;
     match of {
@@ -490,10 +500,8 @@ impl Command for ChangeRole {
         let now = tx.now().await?;
         known_member(tx, self.user, None).await?;
         let id = self.user.0;
-        let of = state([
-            ("role", self.role.word().into()),
-            ("area", self.area.as_ref().map(AreaCode::to_string).into()),
-        ]);
+        let of =
+            state([("role", self.role.word().into()), ("area", self.area.as_ref().map(AreaCode::to_string).into())]);
         if !self.granted {
             let sql = "DELETE FROM user_role WHERE user_id = $1 AND role = $2";
             if tx.run(sql, [id.into(), self.role.word().into()]).await? == 0 {
@@ -506,7 +514,9 @@ impl Command for ChangeRole {
                     [],
                 );
                 if others.await?.is_none() {
-                    return Err(StoreError::Illegal("the last admin stays one; make somebody else an admin first".into()));
+                    return Err(StoreError::Illegal(
+                        "the last admin stays one; make somebody else an admin first".into(),
+                    ));
                 }
             }
             return note_user(tx, now, self.author, self.user, "user.revoke", of).await;

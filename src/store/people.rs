@@ -1,8 +1,8 @@
 //! Organisations, users, roles and keys.
 
 use super::audit::{self, Entry};
-use super::error::StoreError;
 use super::dialect::Dialect;
+use super::error::StoreError;
 use super::rows::{self, ORGANIZATION_COLUMNS, OrganizationRow, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store};

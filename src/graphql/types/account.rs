@@ -156,4 +156,3 @@ impl OrganizationDocument {
         self.0.document.area.as_ref().map(|code| code.as_str())
     }
 }
-

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use salur::audit::signing::SigningKey;
-use salur::domain::actor::{Actor, Role, User};
+use salur::domain::actor::{Actor, KeyScope, Role, User, Via};
 use salur::domain::ids::{ClaimId, NeedId, OrganizationId};
 use salur::domain::rules::OnConflict;
 use salur::service::claims::ClaimRequest;
@@ -45,7 +45,15 @@ async fn giver(world: &World, organization: OrganizationId, email: &str) -> Acto
     let user = NewUser { email: email.into(), role: Role::Donor, organization: Some(organization), area: None };
     let id = world.store.execute(AddUser { author: None, user }).await.expect("a user is taken");
     let organization = Some(organization);
-    Actor::User(User { id, email: email.into(), roles: vec![Role::Donor], organization, area: None })
+    Actor::User(User {
+        id,
+        email: email.into(),
+        roles: vec![Role::Donor],
+        organization,
+        area: None,
+        manager: false,
+        via: Via::Key(KeyScope::ALL.to_vec()),
+    })
 }
 
 async fn servers(world: &World, key: &Arc<SigningKey>) -> [Service; 2] {
