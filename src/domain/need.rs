@@ -1,6 +1,6 @@
 //! Needs: how much of one item one area asks for in one period, and how much is spoken for.
 
-use super::calendar::Period;
+use super::calendar::{Moment, Period};
 use super::ids::{AreaId, ItemId, NeedId, ProgramId};
 use super::quantity::Quantity;
 
@@ -114,6 +114,15 @@ pub struct Need {
     pub counters: Counters,
     pub severity: Severity,
     pub status: NeedStatus,
+    /// Until then it is kept for its neighbours; set once, when it is verified.
+    pub first_right_until: Option<Moment>,
     /// Grows by one with every change of the record.
     pub version: i64,
+}
+
+impl Need {
+    /// The end of its neighbours' first right, where that has not come by `now`.
+    pub fn kept_until(&self, now: Moment) -> Option<Moment> {
+        self.first_right_until.filter(|until| now < *until)
+    }
 }

@@ -1,5 +1,6 @@
 //! Collaborators: those who give, and those who carry out what others give.
 
+use super::area::AreaCode;
 use super::ids::OrganizationId;
 
 /// The five categories in which KSBB counts its collaborators.
@@ -69,4 +70,6 @@ pub struct Organization {
     pub status: OrganizationStatus,
     /// May carry out other donors' claims.
     pub aggregator: bool,
+    /// Where it is registered.
+    pub home_area: Option<AreaCode>,
 }

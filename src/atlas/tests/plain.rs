@@ -100,6 +100,7 @@ pub fn random_need(random: &mut Random, id: i64, area: AreaId, items: &[Item]) -
         counters: random_counters(random, 6),
         severity: Severity::new(1 + random.below(5) as i64).expect("1 to 5"),
         status: *random.pick(&[NeedStatus::Reported, NeedStatus::Verified, NeedStatus::Verified, NeedStatus::Closed]),
+        first_right_until: None,
         version: 1,
     }
 }
@@ -111,6 +112,7 @@ pub fn catalogue(programs: usize, items: usize) -> (Vec<Program>, Vec<Item>) {
         name_id: format!("Program {n}"),
         name_en: format!("Program {n}"),
         rules: HoldRules::default(),
+        first_right_hours: 0,
     };
     let item = |n: usize| Item {
         id: ItemId(90 - n as i64),

@@ -2,7 +2,9 @@
 
 use crate::domain::organization as domain;
 use crate::graphql::enums::{OrganizationCategory, OrganizationStatus};
-use async_graphql::{ID, Object};
+use crate::graphql::errors::Answer;
+use crate::graphql::types::area::{self, Area};
+use async_graphql::{Context, ID, Object};
 
 /// A collaborator: gives, carries out, or both.
 pub struct Organization(pub domain::Organization);
@@ -28,5 +30,10 @@ impl Organization {
     /// May carry out other donors' claims: an official distribution partner.
     async fn aggregator(&self) -> bool {
         self.0.aggregator
+    }
+
+    /// Where it is registered: needs of its own RW may be kept for it for a while.
+    async fn home_area(&self, ctx: &Context<'_>) -> Answer<Option<Area>> {
+        self.0.home_area.as_ref().map_or(Ok(None), |code| area::find(ctx, code))
     }
 }

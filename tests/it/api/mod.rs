@@ -9,3 +9,4 @@ mod hangup;
 mod job;
 mod lists;
 mod live;
+mod neighbours;
