@@ -2,6 +2,7 @@
 //! many records at once.
 
 use super::errors::Answer;
+use crate::atlas::Sight;
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
@@ -20,6 +21,7 @@ pub struct RequestContext {
     actor: Actor,
     service: Service,
     now: OnceCell<Moment>,
+    sight: OnceCell<Sight>,
 }
 
 struct Source {
@@ -70,7 +72,7 @@ impl Loader<UserId> for Source {
 pub fn attach(request: Request, service: &Service, actor: Actor) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
     request
-        .data(RequestContext { actor, service: service.clone(), now: OnceCell::new() })
+        .data(RequestContext { actor, service: service.clone(), now: OnceCell::new(), sight: OnceCell::new() })
         .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
@@ -84,6 +86,12 @@ pub(super) fn actor<'a>(ctx: &Context<'a>) -> Answer<&'a Actor> {
 
 pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {
     Ok(&here(ctx)?.service)
+}
+
+/// What of areas and needs the caller may see.
+pub(super) async fn sight<'a>(ctx: &Context<'a>) -> Answer<&'a Sight> {
+    let here = here(ctx)?;
+    Ok(here.sight.get_or_try_init(|| here.service.sight(&here.actor)).await?)
 }
 
 /// The database's clock, asked once a request: holds that have run out are shown as expired

@@ -91,7 +91,7 @@ pub(super) fn first(value: Option<i32>, usual: usize, most: usize) -> Answer<usi
 }
 
 impl NeedFilter {
-    pub(super) fn into_filter(self, service: &Service, sight: Sight) -> Answer<Filter> {
+    pub(super) fn into_filter(self, service: &Service, sight: &Sight) -> Answer<Filter> {
         let ground = service.atlas().ground();
         let program = |key: String| {
             let found = ground.program_by_key(&key).map(|p| p.id);
@@ -115,7 +115,7 @@ impl NeedFilter {
             }
         };
         Ok(Filter {
-            sight,
+            sight: sight.clone(),
             statuses: list("where.status", self.status, |s| Ok(s.into()))?,
             programs: list("where.programs", self.programs, program)?,
             items: list("where.items", self.items, item)?,

@@ -140,15 +140,26 @@ impl Service {
         self.0.changes.subscribe()
     }
 
-    /// What of the needs a caller may see.
-    pub fn sight(&self, actor: &Actor) -> Sight {
+    /// What of the needs a caller may see. Exact small counts are for those who need them to give: a
+    /// verified organisation's people, and officials.
+    pub async fn sight(&self, actor: &Actor) -> Result<Sight, ServiceError> {
         if actor.reads_all() {
-            return Sight::All;
+            return Ok(Sight::All);
         }
-        match actor.officer_area() {
-            Some(area) => Sight::Officer(area.clone()),
-            None => Sight::Public,
+        if let Some(area) = actor.officer_area() {
+            return Ok(Sight::Officer(area.clone()));
         }
+        let gives = actor.has(Role::Donor) || actor.has(Role::Aggregator);
+        let standing = match actor.organization().filter(|_| gives) {
+            Some(id) => self.standing(id).await?,
+            None => None,
+        };
+        Ok(if standing == Some(OrganizationStatus::Verified) { Sight::Giver } else { Sight::Public })
+    }
+
+    async fn standing(&self, id: OrganizationId) -> Result<Option<OrganizationStatus>, ServiceError> {
+        let read = async { Ok(self.store().organizations(&[id]).await?.pop().map(|o| o.status)) };
+        self.0.standings.or_read(id, read).await
     }
 
     /// The caller's organisation, where it may act: verified, not suspended.
@@ -156,8 +167,7 @@ impl Service {
         let id = actor
             .organization()
             .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))?;
-        let read = async { Ok::<_, ServiceError>(self.store().organizations(&[id]).await?.pop().map(|o| o.status)) };
-        match self.0.standings.or_read(id, read).await? {
+        match self.standing(id).await? {
             Some(OrganizationStatus::Verified) => Ok(id),
             Some(OrganizationStatus::Pending) => {
                 Err(ServiceError::new(Code::Forbidden, "your organisation has not been verified yet"))

@@ -77,6 +77,13 @@ impl Need {
         self.0.need.counters.service().into()
     }
 
+    /// True where the caller is not told of fewer than five: where five are required it may be less, and what is taken
+    /// or delivered of it is told once it is all. So it is with needs of an RT, for whoever is neither an official nor
+    /// of a verified organisation.
+    async fn small_counts_rounded(&self) -> bool {
+        self.0.rounded
+    }
+
     /// Until then only organisations registered in the need's own RW may claim it; null where everybody may.
     async fn first_right_until(&self, ctx: &Context<'_>) -> Answer<Option<DateTime>> {
         match self.0.need.first_right_until {

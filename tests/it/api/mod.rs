@@ -10,3 +10,4 @@ mod job;
 mod lists;
 mod live;
 mod neighbours;
+mod small_counts;
