@@ -24,7 +24,7 @@ pub enum Organization {
 #[command(after_help = "\
 Examples:
   salur organization add --name 'PMI' --category CIVIL_SOCIETY --aggregator
-  salur organization add --name 'Toko' --category BUSINESS")]
+  salur organization add --name 'Toko' --category BUSINESS --home-area 31.71.01.1001.003")]
 pub struct AddOrganizationFlags {
     /// Its name, which no other organisation has
     #[arg(long)]
@@ -35,6 +35,9 @@ pub struct AddOrganizationFlags {
     /// It may carry out other donors' claims
     #[arg(long)]
     aggregator: bool,
+    /// Where it is registered: needs of its own RW may be kept for it for a while
+    #[arg(long, value_name = "CODE")]
+    home_area: Option<AreaCode>,
     #[command(flatten)]
     database: DatabaseFlags,
 }
@@ -86,6 +89,7 @@ impl Organization {
             category: flags.category,
             status: OrganizationStatus::Verified,
             aggregator: flags.aggregator,
+            home_area: flags.home_area,
         };
         let id = store.execute(add).await.map_err(|e| store_failure(&settings, &e))?;
         show(&id.to_string())

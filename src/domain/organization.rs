@@ -71,6 +71,8 @@ pub struct Organization {
     pub status: OrganizationStatus,
     /// May carry out other donors' claims.
     pub aggregator: bool,
+    /// Where it is registered.
+    pub home_area: Option<AreaCode>,
 }
 
 /// What kind of paper is referred to; the paper itself stays where it is.

@@ -34,6 +34,7 @@ impl Accounts {
             category: organization.category.into(),
             aggregator: organization.aggregator,
             documents: documents.collect::<Answer<_>>()?,
+            home_area: organization.home_area_code.map(|c| area_code("organization.homeAreaCode", &c)).transpose()?,
         };
         service(ctx)?.sign_up(visit(ctx)?, request).await?;
         Ok(true)

@@ -2,6 +2,7 @@
 //! many records at once.
 
 use super::errors::Answer;
+use crate::atlas::Sight;
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
@@ -22,6 +23,7 @@ pub struct RequestContext {
     service: Service,
     visit: Arc<Visit>,
     now: OnceCell<Moment>,
+    sight: OnceCell<Sight>,
 }
 
 struct Source {
@@ -72,7 +74,7 @@ impl Loader<UserId> for Source {
 pub fn attach(request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
     request
-        .data(RequestContext { actor, service: service.clone(), visit, now: OnceCell::new() })
+        .data(RequestContext { actor, service: service.clone(), visit, now: OnceCell::new(), sight: OnceCell::new() })
         .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
@@ -91,6 +93,12 @@ pub(super) fn visit<'a>(ctx: &Context<'a>) -> Answer<&'a Visit> {
 
 pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {
     Ok(&here(ctx)?.service)
+}
+
+/// What of areas and needs the caller may see.
+pub(super) async fn sight<'a>(ctx: &Context<'a>) -> Answer<&'a Sight> {
+    let here = here(ctx)?;
+    Ok(here.sight.get_or_try_init(|| here.service.sight(&here.actor)).await?)
 }
 
 /// The database's clock, asked once a request: holds that have run out are shown as expired

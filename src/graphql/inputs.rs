@@ -94,7 +94,7 @@ pub(super) fn first(value: Option<i32>, usual: usize, most: usize) -> Answer<usi
 }
 
 impl NeedFilter {
-    pub(super) fn into_filter(self, service: &Service, sight: Sight) -> Answer<Filter> {
+    pub(super) fn into_filter(self, service: &Service, sight: &Sight) -> Answer<Filter> {
         let ground = service.atlas().ground();
         let program = |key: String| {
             let found = ground.program_by_key(&key).map(|p| p.id);
@@ -118,7 +118,7 @@ impl NeedFilter {
             }
         };
         Ok(Filter {
-            sight,
+            sight: sight.clone(),
             statuses: list("where.status", self.status, |s| Ok(s.into()))?,
             programs: list("where.programs", self.programs, program)?,
             items: list("where.items", self.items, item)?,
@@ -256,6 +256,8 @@ pub struct SignUpOrganizationInput {
     pub aggregator: bool,
     /// At most 20.
     pub documents: Option<Vec<DocumentInput>>,
+    /// Where it is registered, as for a neighbourhood's own group: its RW.
+    pub home_area_code: Option<String>,
 }
 
 /// A paper, by what is written on it.

@@ -1,6 +1,6 @@
 //! Questions. All about areas and needs are answered from the atlas, all others from the database.
 
-use super::context::{actor, claim, offer, organization, service};
+use super::context::{actor, claim, offer, organization, service, sight};
 use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OrganizationStatus, OverlapKind, OverlapStatus};
 use super::errors::Answer;
 use super::inputs::{NeedFilter, PlanMatchInput, area_code, first, id};
@@ -38,7 +38,7 @@ impl Query {
                 ground.program(id).cloned().map(|program| Node::Program(Program { ground: ground.clone(), program }))
             }
             AnyId::ItemId(id) => ground.item(id).cloned().map(|i| Node::Item(Item(i))),
-            AnyId::NeedId(id) => service.visible_need(actor, id).map(|n| Node::Need(Need(n))),
+            AnyId::NeedId(id) => service.visible_need(sight(ctx).await?, id).map(|n| Node::Need(Need(n))),
             AnyId::OrganizationId(id) => {
                 let found = service.organizations(&[id]).await?.pop();
                 found.map(|o| Node::Organization(Organization(o)))
@@ -84,7 +84,7 @@ impl Query {
     ) -> Answer<NeedConnection> {
         let service = service(ctx)?;
         let count = first(count, 50, 1_000)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let order = order_by.unwrap_or(NeedOrder::Priority).into();
         NeedConnection::read(ctx, NeedQuery { filter, order, first: count, after })
     }
@@ -96,7 +96,7 @@ impl Query {
         #[graphql(name = "where")] filter: Option<NeedFilter>,
     ) -> Answer<Coverage> {
         let service = service(ctx)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         Coverage::of(service.atlas().coverage(&filter).map_err(ServiceError::from)?)
     }
 
@@ -108,7 +108,7 @@ impl Query {
         #[graphql(name = "where")] filter: Option<NeedFilter>,
     ) -> Answer<Vec<AreaCoverage>> {
         let service = service(ctx)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let rows = service.atlas().area_coverage(level.into(), &filter, MOST_AREAS).map_err(ServiceError::from)?;
         rows.into_iter()
             .map(|(area, coverage)| Ok(AreaCoverage { area: Area(area), coverage: Coverage::of(coverage)? }))
@@ -124,7 +124,7 @@ impl Query {
             offer: input.offer_id.map(|offer| id("offerId", &offer)).transpose()?,
             item: input.item_key,
             quantity: input.quantity.map(|q| q.0),
-            filter: input.filter.unwrap_or_default().into_filter(service, service.sight(actor))?,
+            filter: input.filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?,
             policy: input.policy.unwrap_or(MatchPolicy::Priority).into(),
             max_areas: max_areas.map_err(|_| ServiceError::bad("maxAreas", "must be at least 1"))?,
             origin: input.origin.map(|o| o.point("origin")).transpose()?,

@@ -3,9 +3,8 @@
 
 use super::Door;
 use super::callers;
-use crate::domain::actor::Actor;
 use crate::graphql::{Schema, admit, errors, tell_freshness};
-use crate::service::visits::Credential;
+use crate::service::visits::{Credential, Rights};
 use crate::service::{Code, Service, ServiceError};
 use crate::telemetry;
 use async_graphql::{Data, Executor, Request, Response as Answer};
@@ -120,16 +119,21 @@ impl Executor for Guarded {
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
         let (this, credential) = (self.clone(), self.credential());
         let begun = async move {
+            // From before the subscription begins: what changes meanwhile ends it.
+            let rights = match this.service.rights_of(&credential).await {
+                Ok(rights) => rights,
+                Err(error) => return stream::once(async move { errors::refused(error) }).boxed(),
+            };
             let actor = match this.service.who_is(&credential, None).await {
                 Ok(actor) => actor,
                 Err(error) => return stream::once(async move { errors::refused(error) }).boxed(),
             };
-            let request = match admit(request, &this.service, actor.clone(), Arc::default()) {
+            let request = match admit(request, &this.service, actor, Arc::default()) {
                 Ok(request) => request,
                 Err(refusal) => return stream::once(async move { errors::refused(refusal) }).boxed(),
             };
             let answers = this.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
-            while_unchanged(answers.boxed(), this.service.clone(), credential, actor).boxed()
+            while_unchanged(answers.boxed(), this.service.clone(), credential, rights).boxed()
         };
         stream::once(begun).flatten().boxed()
     }
@@ -144,16 +148,16 @@ fn while_unchanged(
     answers: BoxStream<'static, Answer>,
     service: Service,
     credential: Credential,
-    actor: Actor,
+    rights: Rights,
 ) -> impl futures_util::Stream<Item = Answer> {
     let look = tokio::time::interval(LOOK_AGAIN);
-    stream::unfold(Some((answers, service, credential, actor, look)), |state| async move {
-        let (mut answers, service, credential, actor, mut look) = state?;
+    stream::unfold(Some((answers, service, credential, rights, look)), |state| async move {
+        let (mut answers, service, credential, rights, mut look) = state?;
         loop {
             tokio::select! {
                 biased;
-                _ = look.tick() => match service.who_is(&credential, None).await {
-                    Ok(now) if now == actor => {}
+                _ = look.tick() => match service.rights_of(&credential).await {
+                    Ok(now) if now == rights => {}
                     // The database is away: nothing comes from it, and nobody can have been shut out there.
                     Err(error) if error.code == Code::Unavailable => {}
                     _ => {
@@ -168,7 +172,7 @@ fn while_unchanged(
                     let mut answer = answer?;
                     errors::finish(&mut answer);
                     tell_freshness(&mut answer, service.freshness());
-                    return Some((answer, Some((answers, service, credential, actor, look))));
+                    return Some((answer, Some((answers, service, credential, rights, look))));
                 }
             }
         }

@@ -7,6 +7,7 @@ use super::organizations::sound_document;
 use super::visits::{Keepsake, Visit, digest, fresh_secret};
 use super::{Code, Service, ServiceError, passwords};
 use crate::domain::actor::{Actor, KeyScope, Role, User};
+use crate::domain::area::AreaCode;
 use crate::domain::ids::{ApiKeyId, SessionId, UserId};
 use crate::domain::message::Link;
 use crate::domain::organization::{Document, OrganizationCategory};
@@ -25,6 +26,7 @@ pub struct SignUpRequest {
     pub category: OrganizationCategory,
     pub aggregator: bool,
     pub documents: Vec<Document>,
+    pub home_area: Option<AreaCode>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,12 +145,15 @@ impl Service {
         }
         let sound = |document| sound_document("organization.documents", document);
         let documents = request.documents.into_iter().map(sound).collect::<Result<_, _>>()?;
+        if request.home_area.as_ref().is_some_and(|code| self.atlas().ground().area(code).is_none()) {
+            return Err(ServiceError::bad("organization.homeAreaCode", "there is no area of this code"));
+        }
         let letters = [allowance(Try::Letter, &neighbourhood(visit.address)), allowance(Try::LetterTo, &email)];
         self.within(letters.to_vec()).await?;
         let password_hash = passwords::keep(request.password).await?;
         let token = fresh_secret("")?;
-        let application =
-            Application { name, category: request.category, aggregator: request.aggregator, documents, password_hash };
+        let (category, aggregator, home_area) = (request.category, request.aggregator, request.home_area);
+        let application = Application { name, category, aggregator, documents, home_area, password_hash };
         let (hash, link) = (digest(&token), self.link("daftar", &token));
         let sign_in = Link(format!("{}/masuk", self.public_url()));
         Ok(self.store().execute(SignUp { email, hash, link, sign_in, application }).await?)

@@ -1,7 +1,7 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
 use super::{Code, Service, ServiceError, to_hex};
-use crate::atlas::{AreaRecord, Contents, NeedChange};
+use crate::atlas::{AreaRecord, Contents, NeedChange, Sight};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
@@ -166,7 +166,7 @@ impl Service {
     /// What is new in needs read anew, against the map as it stands.
     fn news_of(&self, needs: &[Need]) -> Vec<NeedChange> {
         let ids: Vec<_> = needs.iter().map(|need| need.id).collect();
-        let held = self.atlas().needs_of_ids(&ids);
+        let held = self.atlas().needs_of_ids(&ids, &Sight::All);
         let news = needs.iter().zip(held).filter_map(|(after, held)| {
             let before = held.map(|view| view.need);
             let newer = before.as_ref().is_none_or(|before| before.version < after.version);
@@ -284,11 +284,12 @@ impl Service {
         }
     }
 
-    /// See [`crate::atlas::digest_of`]. One at a time: it goes through all needs.
+    /// See [`crate::atlas::digest_of`]; the salt is the database's epoch, which nobody outside knows. One at a
+    /// time: it goes through all needs.
     pub async fn digest(&self) -> Result<String, ServiceError> {
         let _turn = self.0.following.digesting.lock().await;
-        let atlas = self.atlas().clone();
-        let digest = tokio::task::spawn_blocking(move || to_hex(&atlas.digest())).await;
+        let (atlas, salt) = (self.atlas().clone(), self.store().epoch().await?);
+        let digest = tokio::task::spawn_blocking(move || to_hex(&atlas.digest(&salt))).await;
         digest.map_err(|e| ServiceError::fault(format!("a digest stopped: {e}")))
     }
 

@@ -33,7 +33,7 @@ pub use crate::store::{ApiKey, Member, OpenSession};
 
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
-use crate::domain::actor::{Actor, User};
+use crate::domain::actor::{Actor, Role, User};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Standing;
@@ -164,22 +164,33 @@ impl Service {
         self.0.changes.subscribe()
     }
 
-    /// What of the needs a caller may see.
-    pub fn sight(&self, actor: &Actor) -> Sight {
+    /// What of the needs a caller may see. Exact small counts are for those who need them to give: a
+    /// verified organisation's people, and officials.
+    pub async fn sight(&self, actor: &Actor) -> Result<Sight, ServiceError> {
         if actor.reads_all() {
-            return Sight::All;
+            return Ok(Sight::All);
         }
-        match actor.officer_area() {
-            Some(area) => Sight::Officer(area.clone()),
-            None => Sight::Public,
+        if let Some(area) = actor.officer_area() {
+            return Ok(Sight::Officer(area.clone()));
         }
+        let gives = actor.has(Role::Donor) || actor.has(Role::Aggregator);
+        let standing = match actor.organization().filter(|_| gives) {
+            Some(id) => self.standing(id).await?,
+            None => None,
+        };
+        let verified = matches!(standing, Some(Standing::Good | Standing::PermitLapsed));
+        Ok(if verified { Sight::Giver } else { Sight::Public })
+    }
+
+    async fn standing(&self, id: OrganizationId) -> Result<Option<Standing>, ServiceError> {
+        let read = async { Ok(self.store().standing(id).await?) };
+        self.0.standings.or_read(id, read).await
     }
 
     /// The caller's organisation, where it may act: verified, not suspended, its permit good.
     async fn acting_organization(&self, permit: &access::Permit<'_>) -> Result<OrganizationId, ServiceError> {
         let id = permit.organization()?.ok_or_else(|| ServiceError::fault("this is granted on no organisation"))?;
-        let read = async { Ok::<_, ServiceError>(self.store().standing(id).await?) };
-        let problem = match self.0.standings.or_read(id, read).await? {
+        let problem = match self.standing(id).await? {
             Some(Standing::Good) => return Ok(id),
             Some(Standing::Pending) => "your organisation has not been verified yet",
             Some(Standing::Suspended) => "your organisation is suspended",

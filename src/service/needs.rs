@@ -2,12 +2,12 @@
 
 use super::access::{Operation, authorize};
 use super::{Code, Service, ServiceError, keyed, words};
-use crate::atlas::NeedView;
+use crate::atlas::{NeedView, Sight};
 use crate::domain::actor::Actor;
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Period;
 use crate::domain::ids::NeedId;
-use crate::domain::need::{Need, NeedStatus, Severity};
+use crate::domain::need::Severity;
 use crate::domain::quantity::Quantity;
 use crate::store::{CloseNeed, NeedAccess, ReportNeed, ReviseNeed, Scope, VerifyNeeds};
 use serde_json::json;
@@ -117,7 +117,7 @@ impl Service {
 
     /// The need as the atlas holds it; it has taken in the commit before the caller is answered.
     async fn need_after(&self, id: NeedId) -> Result<NeedView, ServiceError> {
-        if let Some(view) = self.atlas().need(id) {
+        if let Some(view) = self.atlas().need(id, &Sight::All) {
             return Ok(view);
         }
         // A need on an area of an edition that this server is still reading.
@@ -125,11 +125,7 @@ impl Service {
     }
 
     /// The need, where the caller may see it.
-    pub fn visible_need(&self, actor: &Actor, id: NeedId) -> Option<NeedView> {
-        self.atlas().need(id).filter(|view| self.may_see_need(actor, &view.need, view.area.code()))
-    }
-
-    pub fn may_see_need(&self, actor: &Actor, need: &Need, area: &AreaCode) -> bool {
-        need.status == NeedStatus::Verified || actor.reads_all() || actor.is_officer_of(area)
+    pub fn visible_need(&self, sight: &Sight, id: NeedId) -> Option<NeedView> {
+        self.atlas().need(id, sight).filter(|view| sight.sees(view))
     }
 }

@@ -1,6 +1,7 @@
 //! Whoever stands at the door: how they are known, and what they are given to take along.
 
 use super::{Code, Service, ServiceError};
+use crate::atlas::Sight;
 use crate::domain::actor::{Actor, User};
 use crate::domain::session::{Verdict, judge};
 use crate::store::{Digest, FoundSession, KeepSession};
@@ -9,6 +10,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+/// Who somebody is and what they may see, to be compared with later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    actor: Actor,
+    sight: Sight,
+}
 
 /// What a caller has shown of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +106,12 @@ impl Service {
                 Ok(user.map_or(Actor::Anonymous, Actor::User))
             }
         }
+    }
+
+    /// What the caller may do and see now; an organisation that is suspended sees less.
+    pub async fn rights_of(&self, credential: &Credential) -> Result<Rights, ServiceError> {
+        let actor = self.who_is(credential, None).await?;
+        Ok(Rights { sight: self.sight(&actor).await?, actor })
     }
 
     async fn user_by_session(&self, hash: &Digest, visit: Option<&Visit>) -> Result<Option<User>, ServiceError> {

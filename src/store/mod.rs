@@ -225,6 +225,12 @@ impl Store {
         Ok(())
     }
 
+    /// A secret of this database, the same for all servers on it.
+    pub async fn epoch(&self) -> Result<String, StoreError> {
+        let row = self.read_one("SELECT epoch FROM feed", []).await?;
+        row.map_or_else(|| Err(StoreError::corrupt("feed")), |row| write::column(&row, "epoch"))
+    }
+
     fn here_sql(&self) -> String {
         match self.dialect {
             Dialect::Postgres => format!("({})", feed::home_sql(self.life)),

@@ -27,6 +27,8 @@ pub struct Application {
     /// They want to carry out what others give.
     pub aggregator: bool,
     pub documents: Vec<Document>,
+    /// Where it is registered.
+    pub home_area: Option<AreaCode>,
     /// Of the password that the account will have.
     pub password_hash: String,
 }
@@ -38,6 +40,7 @@ struct Carried {
     category: String,
     aggregator: bool,
     documents: Vec<Paper>,
+    home_area: Option<String>,
     password_hash: String,
 }
 
@@ -92,6 +95,7 @@ impl Application {
             category: self.category.word().into(),
             aggregator: self.aggregator,
             documents: self.documents.iter().map(Paper::of).collect(),
+            home_area: self.home_area.as_ref().map(AreaCode::to_string),
             password_hash: self.password_hash.clone(),
         })
     }
@@ -125,17 +129,22 @@ impl Command for ConfirmSignUp {
         let status = OrganizationStatus::Pending.word();
         let id = tx
             .insert(
-                "INSERT INTO organization (name, category, status, aggregator, version) VALUES ($1, $2, $3, $4, 1)
-                 RETURNING id",
+                "INSERT INTO organization (name, category, status, aggregator, home_area, version)
+                 VALUES ($1, $2, $3, $4, $5, 1) RETURNING id",
                 [
                     carried.name.as_str().into(),
                     carried.category.as_str().into(),
                     status.into(),
                     i64::from(carried.aggregator).into(),
+                    carried.home_area.clone().into(),
                 ],
             )
             .await?;
         let organization = OrganizationId(id);
+        if let Some(home) = &carried.home_area {
+            let found = tx.one("SELECT id FROM area WHERE code = $1", [home.as_str().into()]).await?;
+            found.ok_or_else(|| StoreError::bad("homeAreaCode", "there is no area of this code any more"))?;
+        }
         let sql = "INSERT INTO app_user (email, organization_id, manager, password_hash, version)
                    VALUES ($1, $2, 1, $3, 0) RETURNING id";
         let user = UserId(
@@ -148,6 +157,7 @@ impl Command for ConfirmSignUp {
             &carried.category,
             status,
             carried.aggregator,
+            carried.home_area.as_deref(),
             1,
             "organization.apply",
         );
@@ -224,11 +234,12 @@ async fn note_organization(
     action: &'static str,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE organization SET version = version + 1 WHERE id = $1
-               RETURNING category, status, aggregator, version";
+               RETURNING category, status, aggregator, home_area, version";
     let row = tx.one(sql, [id.0.into()]).await?.ok_or(StoreError::NotFound("organization"))?;
     let (category, status): (String, String) = (column(&row, "category")?, column(&row, "status")?);
     let (aggregator, version): (i64, i64) = (column(&row, "aggregator")?, column(&row, "version")?);
-    let entry = audit::organization_entry(id, &category, &status, aggregator == 1, version, action);
+    let home: Option<String> = column(&row, "home_area")?;
+    let entry = audit::organization_entry(id, &category, &status, aggregator == 1, home.as_deref(), version, action);
     audit::append(tx, now, author, vec![entry]).await
 }
 

@@ -27,6 +27,8 @@ pub struct AddOrganization {
     pub category: OrganizationCategory,
     pub status: OrganizationStatus,
     pub aggregator: bool,
+    /// Where it is registered.
+    pub home_area: Option<AreaCode>,
 }
 
 impl Command for AddOrganization {
@@ -34,10 +36,14 @@ impl Command for AddOrganization {
 
     async fn run(&self, tx: &mut Tx) -> Result<OrganizationId, StoreError> {
         let now = tx.now().await?;
+        if let Some(area) = &self.home_area {
+            let found = tx.one("SELECT id FROM area WHERE code = $1", [area.as_str().into()]).await?;
+            found.ok_or_else(|| StoreError::bad("homeArea", "there is no area of this code"))?;
+        }
         if let Some(id) = find(tx, &self.name).await? {
             return self.vouch_for(tx, now, id).await;
         }
-        insert(tx, now, self.author, &self.name, self.category, self.status, self.aggregator).await
+        self.insert(tx, now).await
     }
 }
 
@@ -51,41 +57,60 @@ impl AddOrganization {
         }
         let (category, status) = (self.category.word(), self.status.word());
         tx.run(
-            "UPDATE organization SET category = $2, status = $3, aggregator = $4, version = $5 WHERE id = $1",
-            [id.0.into(), category.into(), status.into(), i64::from(self.aggregator).into(), (version + 1).into()],
+            "UPDATE organization SET category = $2, status = $3, aggregator = $4, home_area = $5, version = $6
+             WHERE id = $1",
+            [
+                id.0.into(),
+                category.into(),
+                status.into(),
+                i64::from(self.aggregator).into(),
+                self.home().into(),
+                (version + 1).into(),
+            ],
         )
         .await?;
-        let entry = audit::organization_entry(id, category, status, self.aggregator, version + 1, "organization.vouch");
-        audit::append(tx, now, self.author, vec![entry]).await?;
+        audit::append(tx, now, self.author, vec![self.entry(id, version + 1, "organization.vouch")]).await?;
         Ok(id)
+    }
+
+    async fn insert(&self, tx: &mut Tx, now: Moment) -> Result<OrganizationId, StoreError> {
+        let id = tx
+            .insert(
+                "INSERT INTO organization (name, category, status, aggregator, home_area, version)
+                 VALUES ($1, $2, $3, $4, $5, 1) RETURNING id",
+                [
+                    self.name.as_str().into(),
+                    self.category.word().into(),
+                    self.status.word().into(),
+                    i64::from(self.aggregator).into(),
+                    self.home().into(),
+                ],
+            )
+            .await?;
+        let id = OrganizationId(id);
+        audit::append(tx, now, self.author, vec![self.entry(id, 1, "organization.add")]).await?;
+        Ok(id)
+    }
+
+    fn home(&self) -> Option<&str> {
+        self.home_area.as_ref().map(AreaCode::as_str)
+    }
+
+    fn entry(&self, id: OrganizationId, version: i64, action: &'static str) -> Entry {
+        let (category, status) = (self.category.word(), self.status.word());
+        audit::organization_entry(id, category, status, self.aggregator, self.home(), version, action)
+    }
+
+    /// One that nobody has vouched for yet.
+    fn pending(author: Author, name: &str, category: OrganizationCategory) -> Self {
+        let status = OrganizationStatus::Pending;
+        AddOrganization { author, name: name.to_owned(), category, status, aggregator: false, home_area: None }
     }
 }
 
 async fn find(tx: &mut Tx, name: &str) -> Result<Option<OrganizationId>, StoreError> {
     let row = tx.one("SELECT id FROM organization WHERE name = $1", [name.into()]).await?;
     row.map(|r| column(&r, "id").map(OrganizationId)).transpose()
-}
-
-async fn insert(
-    tx: &mut Tx,
-    now: Moment,
-    author: Author,
-    name: &str,
-    category: OrganizationCategory,
-    status: OrganizationStatus,
-    aggregator: bool,
-) -> Result<OrganizationId, StoreError> {
-    let id = tx
-        .insert(
-            "INSERT INTO organization (name, category, status, aggregator, version) VALUES ($1, $2, $3, $4, 1)
-             RETURNING id",
-            [name.into(), category.word().into(), status.word().into(), i64::from(aggregator).into()],
-        )
-        .await?;
-    let id = OrganizationId(id);
-    let entry = audit::organization_entry(id, category.word(), status.word(), aggregator, 1, "organization.add");
-    audit::append(tx, now, author, vec![entry]).await?;
-    Ok(id)
 }
 
 /// The organisation of that name, entered as pending where it is new.
@@ -99,7 +124,7 @@ pub(super) async fn organization_named(
     match find(tx, name).await? {
         Some(id) => Ok((id, false)),
         None => {
-            let id = insert(tx, now, author, name, category, OrganizationStatus::Pending, false).await?;
+            let id = AddOrganization::pending(author, name, category).insert(tx, now).await?;
             Ok((id, true))
         }
     }
@@ -109,8 +134,8 @@ pub(super) async fn opening_organization(tx: &mut Tx, now: Moment) -> Result<Org
     match find(tx, OPENING_NAME).await? {
         Some(id) => Ok(id),
         None => {
-            let (category, status) = (OrganizationCategory::Government, OrganizationStatus::Pending);
-            insert(tx, now, None, OPENING_NAME, category, status, false).await
+            let opening = AddOrganization::pending(None, OPENING_NAME, OrganizationCategory::Government);
+            opening.insert(tx, now).await
         }
     }
 }

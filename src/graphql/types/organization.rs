@@ -5,6 +5,7 @@ use crate::domain::organization as domain;
 use crate::graphql::context::{actor, service};
 use crate::graphql::enums::{OrganizationCategory, OrganizationStatus};
 use crate::graphql::errors::Answer;
+use crate::graphql::types::area::{self, Area};
 use async_graphql::{Context, ID, Object};
 
 /// A collaborator: gives, carries out, or both.
@@ -48,5 +49,10 @@ impl Organization {
     async fn documents(&self, ctx: &Context<'_>) -> Answer<Option<Vec<OrganizationDocument>>> {
         let documents = service(ctx)?.documents(actor(ctx)?, self.0.id).await?;
         Ok(documents.map(|all| all.into_iter().map(OrganizationDocument).collect()))
+    }
+
+    /// Where it is registered: needs of its own RW may be kept for it for a while.
+    async fn home_area(&self, ctx: &Context<'_>) -> Answer<Option<Area>> {
+        self.0.home_area.as_ref().map_or(Ok(None), |code| area::find(ctx, code))
     }
 }

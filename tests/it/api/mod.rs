@@ -10,3 +10,5 @@ mod identity;
 mod job;
 mod lists;
 mod live;
+mod neighbours;
+mod small_counts;

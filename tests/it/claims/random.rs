@@ -51,6 +51,9 @@ pub struct Tally {
     pub bad_input: u32,
 }
 
+/// About as long as some thirty commands take.
+const FIRST_RIGHT_HOURS: i64 = 12;
+
 /// How near to the end of a hold no command is tried: longer than any command takes, so that
 /// model and database agree whether it has run out.
 const CLEARANCE: i64 = 20_000_000;
@@ -63,7 +66,7 @@ struct Driver<'a> {
     claims: Vec<ClaimId>,
     offers: Vec<OfferId>,
     trips: Vec<DeliveryId>,
-    /// Ends of holds, some of them past or confirmed.
+    /// Ends of holds and of first rights, some of them past or confirmed.
     ends: BTreeSet<i64>,
     /// The latest keyed claims with what came of them.
     sent: Vec<(OpenClaim, ClaimOutcome)>,
@@ -84,6 +87,7 @@ pub async fn run(world: &World, dice: Dice, commands: u32) -> Tally {
         sent: Vec::new(),
         tally: Tally::default(),
     };
+    world.first_right(FIRST_RIGHT_HOURS).await;
     for number in 0..commands {
         if driver.dice.chance(2) && !driver.sent.is_empty() {
             driver.say_again().await;
@@ -231,7 +235,8 @@ impl Driver<'_> {
 
     fn report(&mut self) -> Deed {
         let item = usize::from(self.dice.chance(25));
-        Deed::Report { required: self.dice.between(0, 120), item, area: self.dice.between(0, 19) as usize }
+        let area = if self.dice.chance(30) { 0 } else { self.dice.between(0, 19) as usize };
+        Deed::Report { required: self.dice.between(0, 120), item, area }
     }
 
     fn ask(&mut self) -> Deed {
@@ -352,7 +357,9 @@ impl Driver<'_> {
             }
             Deed::Verify { needs } => {
                 let ids = needs.iter().map(|n| self.needs[*n]).collect();
-                (done(store.execute(VerifyNeeds { author, access: ANY_NEED, ids }).await), None)
+                let fate = done(store.execute(VerifyNeeds { author, access: ANY_NEED, ids }).await);
+                self.note_first_rights(needs, now).await;
+                (fate, None)
             }
             Deed::Revise { need, required, stale } => {
                 let expected_version = self.version(*need, *stale).await;
@@ -508,6 +515,22 @@ impl Driver<'_> {
         let (first, last) = ((before + hold).max(old), (after + hold).max(old));
         assert!((first..=last).contains(&ends), "{claim} ends at {ends}, not from {first} to {last}");
         ends
+    }
+
+    /// Learns until when needs are kept for the neighbour: so long after the command that verified them.
+    async fn note_first_rights(&mut self, needs: &BTreeSet<usize>, before: i64) {
+        let after = self.world.store.now().await.expect("the clock is read").0;
+        for need in needs {
+            let until = self.world.need(self.needs[*need]).await.first_right_until.map_or(0, |m| m.0);
+            let known = &mut self.model.needs[*need];
+            if known.stage == Stage::Verified && known.kept_until == 0 {
+                let right = FIRST_RIGHT_HOURS * 3_600_000_000;
+                assert!((before + right..=after + right).contains(&until), "kept until {until}");
+                known.kept_until = until;
+                self.ends.insert(until);
+            }
+            assert_eq!(known.kept_until, until);
+        }
     }
 
     /// Sends a claim of a while ago once more: its key answers as it did.

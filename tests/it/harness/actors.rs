@@ -111,11 +111,12 @@ fn area_rows() -> Vec<AreaRow> {
     rows
 }
 
-fn program_rows() -> Vec<ProgramRow> {
+pub fn program_rows() -> Vec<ProgramRow> {
     let row = |(program, item): (&str, &str), unit: &str, kind| ProgramRow {
         program_key: program.into(),
         program_name_id: format!("Program {program}"),
         program_name_en: format!("{program} program"),
+        first_right_hours: 0,
         item_key: item.into(),
         item_name_id: format!("Barang {item}"),
         item_name_en: format!("{item} item"),
@@ -131,7 +132,7 @@ fn program_rows() -> Vec<ProgramRow> {
 
 async fn organization(store: &Store, name: &str, status: OrganizationStatus, aggregator: bool) -> OrganizationId {
     let category = OrganizationCategory::Business;
-    let add = AddOrganization { author: None, name: name.into(), category, status, aggregator };
+    let add = AddOrganization { author: None, name: name.into(), category, status, aggregator, home_area: None };
     store.execute(add).await.expect("an organisation is taken")
 }
 

@@ -57,6 +57,8 @@ const BREAKS: &[(&str, &str)] = &[
     ("uq_program_key", "UPDATE program SET key = 'same'"),
     ("ck_program_hold", "UPDATE program SET hold_seconds = 1"),
     ("ck_program_renewals", "UPDATE program SET max_renewals = -1"),
+    ("ck_program_first_right", "UPDATE program SET first_right_hours = -1"),
+    ("ck_program_first_right", "UPDATE program SET first_right_hours = 8761"),
     ("ck_program_max_hold", "UPDATE program SET max_hold_seconds = 2"),
     ("pk_item", "INSERT INTO item SELECT * FROM item"),
     ("fk_item_program", "UPDATE item SET program_id = 999999"),

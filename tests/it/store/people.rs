@@ -26,6 +26,7 @@ fn organization(name: &str) -> AddOrganization {
         category: OrganizationCategory::CivilSociety,
         status: OrganizationStatus::Verified,
         aggregator: false,
+        home_area: None,
     }
 }
 
