@@ -4,6 +4,7 @@ use super::database::{DatabaseFlags, cannot_open, connect, load, open, start_log
 use super::outcome::Failure;
 use crate::audit::signing::SigningKey;
 use crate::config::{Given, Settings};
+use crate::http::Pages;
 use crate::service::Service;
 use crate::store::Store;
 use crate::telemetry::Traces;
@@ -64,6 +65,7 @@ impl Serve {
     async fn listen(self, settings: Settings, store: Store, key: Arc<SigningKey>) -> Result<(), Failure> {
         let options = crate::http::ServeOptions {
             listen: settings.listen,
+            pages: Pages { directory: settings.web_dir, basemap: settings.basemap },
             service: Service::with_patience(store, key, Duration::from_secs(self.stale_seconds)),
             shutdown: asked_to_stop()?,
             // Listens from when it is waited on: the first signal is not the second one, too.

@@ -1,10 +1,11 @@
-//! The door: routes, limits, who is calling, health, and the plain front page.
+//! The door: routes, limits, who is calling, health, tiles, and the page.
 
 mod drain;
 mod graphql;
 mod health;
 mod pages;
 mod requests;
+mod tiles;
 mod websocket;
 
 use crate::graphql::Schema;
@@ -14,8 +15,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use drain::{Drain, Phase};
+pub use pages::Pages;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,26 +36,28 @@ pub struct Door {
     pub schema: Schema,
     pub service: Service,
     drain: Drain,
+    pages: Arc<Pages>,
 }
 
 /// All routes over one service.
 pub fn router(service: Service) -> Router {
-    routes(service, Drain::default())
+    routes(service, Drain::default(), Pages::default())
 }
 
-fn routes(service: Service, drain: Drain) -> Router {
-    let door = Door { schema: crate::graphql::schema(), service, drain };
+fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
+    let door = Door { schema: crate::graphql::schema(), service, drain, pages: Arc::new(pages) };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let pages = Router::new()
-        .route("/", get(pages::front))
-        .route("/graphiql", get(pages::graphiql))
+        .route("/api", get(pages::api))
+        .route("/tiles/areas.json", get(tiles::description))
+        .route("/tiles/{edition}/{z}/{x}/{y}", get(tiles::tile))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))
         .route("/metrics", get(health::metrics))
-        .fallback(pages::not_found);
+        .fallback(pages::page);
     let timed =
         api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());
     // A subscription lives as long as its reader: no time limit, no compression of its own.
@@ -67,6 +72,7 @@ fn routes(service: Service, drain: Drain) -> Router {
 pub struct ServeOptions<F, G> {
     pub listen: SocketAddr,
     pub service: Service,
+    pub pages: Pages,
     /// Ends the server when it is ready: see [`serve`].
     pub shutdown: F,
     /// Waited on from then on: ends the server at once.
@@ -108,7 +114,7 @@ where
     }
     let drain = Drain::default();
     let closing = drain.clone();
-    let serving = axum::serve(listener, routes(service.clone(), drain.clone()))
+    let serving = axum::serve(listener, routes(service.clone(), drain.clone(), options.pages))
         .with_graceful_shutdown(async move { closing.closing().await })
         .into_future();
     let leaving = async {

@@ -17,6 +17,7 @@ pub mod matches;
 pub mod needs;
 pub mod overlaps;
 pub mod people;
+pub mod tiles;
 
 pub use error::{Code, Retry, ServiceError};
 
@@ -53,6 +54,7 @@ struct Inner {
     /// Users by the hash of their key.
     users: fresh::Fresh<[u8; 32], User>,
     standings: fresh::Fresh<OrganizationId, OrganizationStatus>,
+    tiles: tiles::Shelf,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -77,6 +79,7 @@ impl Service {
             following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
+            tiles: tiles::Shelf::default(),
         }));
         service.listen_to_commits();
         service
