@@ -14,7 +14,7 @@ for (const name of readdirSync(dist, { recursive: true })) {
 	if (!statSync(file).isFile() || /\.(br|gz)$/.test(name)) continue;
 	const sent = existsSync(`${file}.gz`) ? `${file}.gz` : file;
 	const size = statSync(sent).size;
-	const group = first.has(name) || name === 'index.html' ? 'shell' : /maplibre.*\.m?js$/.test(name) ? 'map' : 'other';
+	const group = first.has(name) || name === 'index.html' ? 'shell' : /(maplibre|Map-).*\.m?js$/.test(name) ? 'map' : 'other';
 	console.log(`${String(size).padStart(8)}  ${group.padEnd(6)} ${name}`);
 	if (group !== 'other') groups[group].size += size;
 	else if (size > 60_000) {

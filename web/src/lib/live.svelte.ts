@@ -1,5 +1,5 @@
 import type { TadaDocumentNode } from 'gql.tada';
-import { createClient, type Client } from 'graphql-ws';
+import type { Client } from 'graphql-ws';
 import { textOf } from './graphql';
 import { session } from './session.svelte';
 
@@ -8,10 +8,11 @@ class Live {
 	since = $state<Date | null>(null);
 	/** Grows with each connection after the first: what was read before may be old. */
 	comebacks = $state(0);
-	#client: Client | null = null;
+	#client: Promise<Client> | null = null;
 	#opened = false;
 
-	#connect(): Client {
+	async #connect(): Promise<Client> {
+		const { createClient } = await import('graphql-ws');
 		const url = new URL('/graphql/ws', location.href);
 		url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
 		return createClient({
@@ -44,20 +45,29 @@ class Live {
 		ended: () => void,
 	): () => void {
 		this.#client ??= this.#connect();
-		return this.#client.subscribe<D>(
-			{ query: textOf(document as never), variables },
-			{
-				next: ({ data }) => data && next(data),
-				// The server ends a reader that fell behind: what it held is old.
-				error: ended,
-				complete: () => {},
-			},
-		);
+		let stop = () => {};
+		let stopped = false;
+		void this.#client.then((client) => {
+			if (stopped) return;
+			stop = client.subscribe<D>(
+				{ query: textOf(document), variables },
+				{
+					next: ({ data }) => data && next(data),
+					// The server ends a reader that fell behind: what it held is old.
+					error: ended,
+					complete: () => {},
+				},
+			);
+		});
+		return () => {
+			stopped = true;
+			stop();
+		};
 	}
 
 	/** Who one is has changed: begin anew. */
 	restart(): void {
-		this.#client?.terminate();
+		void this.#client?.then((client) => client.terminate());
 		this.#client = null;
 	}
 }

@@ -129,3 +129,67 @@ export const AreaChildren = graphql(`
 		}
 	}
 `);
+
+export const ClaimView = graphql(
+	`
+	fragment ClaimView on Claim @_unmask {
+		id
+		status
+		createdAt
+		expiresAt
+		renewals
+		lines { id quantity status need { ...NeedRow item { key unit } program { key maxRenewals } } }
+	}
+`,
+	[NeedRow],
+);
+
+export const ClaimNeeds = graphql(
+	`
+	mutation ClaimNeeds($input: ClaimNeedsInput!) {
+		claimNeeds(input: $input) {
+			__typename
+			... on ClaimAccepted {
+				replayed
+				claim { ...ClaimView }
+				shortfalls { needId requested free freesAt reason }
+			}
+			... on ClaimRefused {
+				replayed
+				refusals { needId requested free freesAt reason }
+			}
+		}
+	}
+`,
+	[ClaimView],
+);
+
+export const ConfirmClaim = graphql(`mutation ConfirmClaim($id: ID!) { confirmClaim(id: $id) { ...ClaimView } }`, [
+	ClaimView,
+]);
+export const RenewClaim = graphql(`mutation RenewClaim($id: ID!) { renewClaim(id: $id) { ...ClaimView } }`, [ClaimView]);
+export const ReleaseClaim = graphql(`mutation ReleaseClaim($id: ID!) { releaseClaim(id: $id) { ...ClaimView } }`, [
+	ClaimView,
+]);
+
+export const Plan = graphql(
+	`
+	query Plan($input: PlanMatchInput!, $locale: Locale!) {
+		planMatch(input: $input) {
+			areas
+			bound
+			value
+			quantity
+			unplaced
+			lines { quantity reason(locale: $locale) need { ...NeedRow } }
+		}
+	}
+`,
+	[NeedRow],
+);
+
+export const Viewer = graphql(`
+	query Viewer {
+		viewer { email roles organization { id name status } }
+	}
+`);

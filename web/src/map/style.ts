@@ -40,7 +40,8 @@ function borders(level: Level): LayerSpecification {
 	const from = DRAWN_FROM[level];
 	const below = LEVELS[LEVELS.indexOf(level) + 1];
 	const own = drawnUntil(level);
-	const last = below ? drawnUntil(below) : 24;
+	// One more than any zoom, so that the steps ascend where no level is below.
+	const last = below ? drawnUntil(below) : own + 1;
 	const width: ExpressionSpecification = ['step', ['zoom'], 0.6, own, 1.6, last, 2.6];
 	return {
 		id: `${level}-border`,
