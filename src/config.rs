@@ -28,6 +28,10 @@ pub struct Settings {
     pub log: Option<String>,
     /// Log lines are JSON objects.
     pub log_json: bool,
+    /// Where the page's files are read from at each request, instead of those built in.
+    pub web_dir: Option<PathBuf>,
+    /// The style of a map to lie under ours; `None`: nothing is asked of anybody else.
+    pub basemap: Option<String>,
     /// The OpenTelemetry collector that spans of requests go to, with its path.
     pub traces: Option<String>,
 }
@@ -137,8 +141,15 @@ impl Settings {
             Some((_, text)) if ["text", "json"].contains(&text.as_str()) => text == "json",
             Some((place, text)) => return Err(BadSetting(format!("{place}: {text:?} is neither text nor json"))),
         };
+        let web_dir = variable("SALUR_WEB_DIR").map(PathBuf::from);
+        let basemap = variable("SALUR_BASEMAP_STYLE");
+        if let Some(style) = basemap.as_deref().filter(|style| !is_web_address(style)) {
+            return Err(BadSetting(format!(
+                "SALUR_BASEMAP_STYLE: {style:?} is no address of a style; write one like https://maps.example/style.json"
+            )));
+        }
         let traces = collector(variable)?;
-        Ok(Settings { database, listen, public_url, smtp, data_dir, log, log_json, traces })
+        Ok(Settings { database, listen, public_url, smtp, data_dir, log, log_json, web_dir, basemap, traces })
     }
 
     /// The database's address for people to read: without a password.
@@ -159,6 +170,13 @@ impl Settings {
             None => self.database.clone(),
         }
     }
+}
+
+/// An address that may stand in a header: a scheme, a host, and nothing that ends a word.
+fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let sound = |c: char| c.is_ascii_graphic() && !matches!(c, ';' | ',' | '\'' | '"');
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(sound))
 }
 
 /// An address that links can begin with.
@@ -251,6 +269,16 @@ mod tests {
         let unknown = refused(Given::default(), &[], "databse = \"x\"");
         assert!(unknown.starts_with("salur.toml: unknown field `databse`"), "{unknown}");
         assert!(!refused(Given::default(), &[], "listen = ").contains('\n'));
+    }
+
+    #[test]
+    fn a_map_below_is_taken_from_an_address_and_from_nothing_else() {
+        let basemap = |value| settings(Given::default(), &[("SALUR_BASEMAP_STYLE", value)], "").map(|s| s.basemap);
+        assert_eq!(basemap(""), Ok(None));
+        assert_eq!(basemap("https://maps.example/style.json"), Ok(Some("https://maps.example/style.json".into())));
+        for wrong in ["maps.example", "https://", "https:///x", "https://a; script-src *", "ftp://a/b"] {
+            assert!(basemap(wrong).is_err_and(|e| e.starts_with("SALUR_BASEMAP_STYLE: ")), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod demo;
 pub mod import;
 pub mod matching;
 pub mod spatial;
+pub mod tiles;
 
 pub mod clock;
 pub mod config;

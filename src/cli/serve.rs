@@ -3,6 +3,7 @@
 use super::database::{DatabaseFlags, cannot_open, connect, load, open, start_log};
 use super::outcome::Failure;
 use crate::config::{Given, Secret, Settings};
+use crate::http::Pages;
 use crate::mail::Carrier;
 use crate::service::Service;
 use crate::store::Store;
@@ -31,6 +32,9 @@ pub struct Serve {
     /// Who writes the mails, like 'Salur <salur@city.example>'
     #[arg(long, value_name = "ADDRESS")]
     smtp_from: Option<String>,
+    /// Callers come through a proxy that names their address last in X-Forwarded-For
+    #[arg(long, env = "SALUR_BEHIND_PROXY")]
+    behind_proxy: bool,
     /// For a demo: write messages into the log, with their links, instead of sending them
     #[arg(long)]
     print_messages: bool,
@@ -101,6 +105,8 @@ impl Serve {
     async fn listen(self, settings: Settings, service: Service) -> Result<(), Failure> {
         let options = crate::http::ServeOptions {
             listen: settings.listen,
+            behind_proxy: self.behind_proxy,
+            pages: Pages { directory: settings.web_dir, basemap: settings.basemap },
             service,
             shutdown: asked_to_stop()?,
             // Listens from when it is waited on: the first signal is not the second one, too.

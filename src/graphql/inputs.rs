@@ -25,6 +25,13 @@ pub struct BBoxInput {
     pub north: f64,
 }
 
+impl BBoxInput {
+    pub(super) fn bounds(&self, field: &str) -> Answer<Bounds> {
+        let bounds = Bounds::new(self.west, self.south, self.east, self.north);
+        Ok(bounds.map_err(|e| ServiceError::bad(field, e))?)
+    }
+}
+
 /// A point, and how far around it.
 #[derive(InputObject)]
 pub struct NearInput {
@@ -104,8 +111,7 @@ impl NeedFilter {
             let found = ground.item_by_key(&key).map(|i| i.id);
             Ok(found.ok_or_else(|| ServiceError::bad("where.items", "there is no item of one of these keys"))?)
         };
-        let bounds = self.bbox.map(|b| Bounds::new(b.west, b.south, b.east, b.north)).transpose();
-        let bounds = bounds.map_err(|e| ServiceError::bad("where.bbox", e))?;
+        let bounds = self.bbox.map(|b| b.bounds("where.bbox")).transpose()?;
         let within = self.within.map(|g| service.drawn_shape("where.within", &g.0)).transpose()?;
         let near = match self.near {
             None => None,

@@ -97,6 +97,8 @@ operations! {
     ReadOverlaps "overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
     ReadAudit "auditTrail" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadCheckpoint "auditCheckpoint" key(Read) => [Everyone, Public;]
+    SearchAreas "searchAreas" key(Read) => [Everyone, Public;]
+    CoverageBreaks "coverageBreaks" key(Read) => [Everyone, Public;]
     ReadOrganization "organization" key(Read) => [Everyone, Public;]
     ReadOrganizations "organizations" key(Manage) => [ADMIN, Everything; AUDITOR, Everything;]
 
@@ -173,6 +175,40 @@ impl Operation {
     pub fn called(name: &str) -> Option<Operation> {
         TABLE.iter().find(|row| row.name == name).map(|row| row.operation)
     }
+}
+
+/// The table for people to read.
+pub fn markdown() -> String {
+    const COLUMNS: [Grantee; 8] = [Everyone, SignedIn, Manager, DONOR, AGGREGATOR, OFFICER, AUDITOR, ADMIN];
+    let mut text = String::from(
+        "# Who may do what\n\nWritten by `salur schema --rights` from the table in `src/service/access.rs`, \
+         and compared with it by a test.\nWhat has no word in a row is refused. *own* reaches the caller's \
+         account, *organisation* what their organisation gives or\ncarries out, *area* the area in their \
+         charge and all below it, *all* everything, *public* what everybody may see. A\nmanager keeps the \
+         members of their own organisation. *Key*: the scope that an API key needs; where there is none, \
+         people\ndo it, signed in.\n\n\
+         | operation | everyone | signed in | manager | donor | aggregator | officer | auditor | admin | key |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in TABLE {
+        text += &format!("| `{}` |", row.name);
+        for column in COLUMNS {
+            let over = row.grants.iter().find(|(to, _)| *to == column).map(|(_, over)| match over {
+                Public => " public",
+                OwnSelf => " own",
+                OwnOrganization => " organisation",
+                OwnArea => " area",
+                Everything => " all",
+            });
+            text += over.unwrap_or_default();
+            text += " |";
+        }
+        text += &match row.by {
+            By::Key(scope) => format!(" {} |\n", scope.word()),
+            By::SessionAlone => " – |\n".into(),
+        };
+    }
+    text
 }
 
 /// What a caller may do it on.
@@ -292,6 +328,12 @@ mod tests {
 
     fn session() -> Via {
         Via::Session(SessionId(1))
+    }
+
+    #[test]
+    fn the_page_about_rights_says_what_the_table_says() {
+        let page = include_str!("../../docs/rights.md");
+        assert_eq!(page.trim_end(), markdown().trim_end(), "run: salur schema --rights > docs/rights.md");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod organizations;
 pub mod overlaps;
 mod passwords;
 pub mod people;
+pub mod tiles;
 pub mod visits;
 
 pub use error::{Code, Retry, ServiceError};
@@ -61,6 +62,7 @@ struct Inner {
     users: fresh::Fresh<[u8; 32], User>,
     standings: fresh::Fresh<OrganizationId, Standing>,
     letters: letters::Letters,
+    tiles: tiles::Shelf,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -87,6 +89,7 @@ impl Service {
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
             letters: letters::Letters::default(),
+            tiles: tiles::Shelf::default(),
         }));
         service.listen_to_commits();
         service
@@ -104,6 +107,11 @@ impl Service {
     /// first call counts.
     pub fn reached_at(&self, url: String) {
         let _ = self.0.public_url.set(url);
+    }
+
+    /// Whether people reach it over TLS, and may hold on to that.
+    pub fn is_reached_by_tls(&self) -> bool {
+        self.public_url().starts_with("https://")
     }
 
     fn public_url(&self) -> &str {

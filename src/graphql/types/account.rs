@@ -10,7 +10,8 @@ use crate::graphql::types::viewer::Viewer;
 use crate::service::{ApiKey as StoredKey, Member as StoredMember, OpenSession};
 use async_graphql::{Context, ID, Object, SimpleObject};
 
-/// Who signed in. A browser has been given its session as a cookie.
+/// Who signed in. A browser has been given its session as a cookie; what only this user may see is answered from the next
+/// request on.
 pub struct SignedIn(pub User);
 
 #[Object]

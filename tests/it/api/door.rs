@@ -103,8 +103,8 @@ async fn health_and_pages_answer(db: TestDatabase) {
         ("/health/ready", 200, "ready"),
         ("/metrics", 200, "salur_ready 1"),
         ("/metrics", 200, "salur_areas 18"),
-        ("/", 200, "Salur"),
-        ("/graphiql", 200, "/graphql"),
+        ("/api", 200, "/graphql"),
+        ("/tiles/areas.json", 200, "/tiles/1/{z}/{x}/{y}.mvt"),
         ("/nowhere", 404, "no such page"),
         ("/graphql/nowhere", 404, "no such page"),
         ("/../etc/passwd", 404, "no such page"),
@@ -113,8 +113,8 @@ async fn health_and_pages_answer(db: TestDatabase) {
         assert_eq!(reply.status, status, "{path}: {}", reply.body);
         assert!(reply.body.contains(part), "{path}: {}", reply.body);
     }
-    let front = app.request("GET", "/", &[], "").await;
-    assert!(front.head.to_ascii_lowercase().contains("content-type: text/html"), "{}", front.head);
+    let api = app.request("GET", "/api", &[], "").await;
+    assert!(api.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{}", api.head);
     let upgrade = app.request("GET", "/graphql/ws", &[], "").await;
     assert!((400..500).contains(&upgrade.status), "no upgrade was asked for: {}", upgrade.status);
     // Ready means that the database answers, too.

@@ -11,4 +11,5 @@ mod job;
 mod lists;
 mod live;
 mod neighbours;
+mod rights;
 mod small_counts;
