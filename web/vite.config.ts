@@ -1,5 +1,5 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 // While one works on the page, a running server answers for the data: SALUR_SERVER=http://127.0.0.1:8080 npm run dev
 const server = process.env.SALUR_SERVER ?? 'http://127.0.0.1:8080';
@@ -14,6 +14,7 @@ export default defineConfig({
 		reportCompressedSize: false,
 	},
 	worker: { format: 'es' },
+	test: { include: ['tests/*.test.ts'] },
 	server: {
 		proxy: {
 			'/graphql': { target: server, ws: true },

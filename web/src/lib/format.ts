@@ -33,7 +33,7 @@ export function formats(lang: Lang) {
 	};
 }
 
-/** 65 → 01.05; an hour and more → 1.01.05. */
+/** 65 is 01:05; an hour and more is 1:01:01. */
 export function clock(seconds: number): string {
 	const left = Math.max(0, Math.floor(seconds));
 	const parts = [Math.floor(left / 3600), Math.floor((left % 3600) / 60), left % 60];

@@ -3,7 +3,7 @@ import type { Words } from './id';
 export const en: Words = {
 	title: 'Map of needs',
 	slogan: 'See who has not been helped yet',
-	skip: 'Skip to the list',
+	skip: 'Skip to the content',
 	language: 'Bahasa Indonesia',
 	languageCode: 'ID',
 	languageLabel: 'Ganti ke Bahasa Indonesia',

@@ -2,7 +2,7 @@
 export const id = {
 	title: 'Peta kebutuhan bantuan',
 	slogan: 'Lihat siapa yang belum terbantu',
-	skip: 'Langsung ke daftar',
+	skip: 'Langsung ke isi',
 	language: 'English',
 	languageCode: 'EN',
 	languageLabel: 'Switch to English',
@@ -47,7 +47,7 @@ export const id = {
 	filters: 'Saringan',
 	clear: 'Hapus semua saringan',
 	legend: {
-		title: (level: string) => `Per ${level.toLowerCase()}`,
+		title: (level: string) => `Per ${level === 'RW' || level === 'RT' ? level : level.toLowerCase()}`,
 		unmet: (unit: string) => `${unit} yang masih kurang per 100 keluarga`,
 		below: (to: string) => `kurang dari ${to}`,
 		between: (from: string, to: string) => `${from} – ${to}`,
@@ -83,7 +83,7 @@ export const id = {
 		poor: (n: string) => `${n} keluarga prasejahtera`,
 		needs: 'Kebutuhan',
 		totals: 'Keadaan seluruh wilayah ini',
-		below: (level: string) => `Per ${level.toLowerCase()} di dalamnya`,
+		below: (level: string) => `Per ${level === 'RW' || level === 'RT' ? level : level.toLowerCase()} di dalamnya`,
 		above: 'Bagian dari',
 		helpers: 'Yang membantu',
 		noHelpers: 'Belum ada yang membantu.',
