@@ -59,6 +59,11 @@ impl ClearKey {
         Ok(ClearKey(format!("slr_{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
+    /// A demo user signs in with the last letters of their key.
+    pub fn password(&self) -> &str {
+        self.0.get(self.0.len().saturating_sub(12)..).unwrap_or_default()
+    }
+
     /// What is stored of it: the SHA-256 of its whole text.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()

@@ -6,6 +6,7 @@ use crate::config::{Given, Secret, Settings};
 use crate::http::Pages;
 use crate::mail::Carrier;
 use crate::service::Service;
+use crate::service::traffic::TrafficLimits;
 use crate::store::Store;
 use crate::telemetry::Traces;
 use clap::Args;
@@ -32,6 +33,15 @@ pub struct Serve {
     /// Who writes the mails, like 'Salur <salur@city.example>'
     #[arg(long, value_name = "ADDRESS")]
     smtp_from: Option<String>,
+    /// Requests a minute of one address without an account [default: 60000]
+    #[arg(long, value_name = "N", env = "SALUR_LIMIT_ADDRESS", value_parser = clap::value_parser!(i64).range(1..))]
+    limit_address: Option<i64>,
+    /// Requests a minute of one account [default: 300000]
+    #[arg(long, value_name = "N", env = "SALUR_LIMIT_ACCOUNT", value_parser = clap::value_parser!(i64).range(1..))]
+    limit_account: Option<i64>,
+    /// Requests a minute of one organisation [default: 600000]
+    #[arg(long, value_name = "N", env = "SALUR_LIMIT_ORGANIZATION", value_parser = clap::value_parser!(i64).range(1..))]
+    limit_organization: Option<i64>,
     /// Callers come through a proxy that names their address last in X-Forwarded-For
     #[arg(long, env = "SALUR_BEHIND_PROXY")]
     behind_proxy: bool,
@@ -94,6 +104,12 @@ impl Serve {
         let store = if self.no_migrate { as_it_stands(&settings).await? } else { open(&settings).await? };
         let key = super::audit::signing_key(&settings, &store).await?;
         let service = Service::with_patience(store, key, Duration::from_secs(self.stale_seconds));
+        let usual = TrafficLimits::default();
+        service.limit_traffic(TrafficLimits {
+            address: self.limit_address.unwrap_or(usual.address),
+            account: self.limit_account.unwrap_or(usual.account),
+            organization: self.limit_organization.unwrap_or(usual.organization),
+        });
         service.reached_at(settings.public_url.clone());
         if let Some(carrier) = carrier {
             service.send_by(carrier);

@@ -58,6 +58,9 @@ pub async fn answer(
         Ok(actor) => actor,
         Err(error) => return with_status(StatusCode::OK, error),
     };
+    if let Err(error) = door.service.admit_traffic(&actor, from.address) {
+        return with_status(StatusCode::OK, error);
+    }
     if let Some(token) = headers.get(READ_AFTER)
         && let Err(error) = door.service.read_after(token.to_str().unwrap_or_default()).await
     {

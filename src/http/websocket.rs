@@ -2,7 +2,7 @@
 //! payload, `{"Authorization": "Bearer KEY"}`, or in the header of the upgrade.
 
 use super::Door;
-use super::callers;
+use super::callers::{self, From};
 use crate::graphql::{Schema, admit, errors, tell_freshness};
 use crate::service::visits::{Credential, Rights};
 use crate::service::{Code, Service, ServiceError};
@@ -27,6 +27,7 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 pub async fn subscribe(
     State(door): State<Door>,
+    from: From,
     headers: HeaderMap,
     protocol: GraphQLProtocol,
     upgrade: WebSocketUpgrade,
@@ -36,7 +37,7 @@ pub async fn subscribe(
         _ => Ok(credential),
     });
     let caller: Arc<OnceLock<Credential>> = Arc::default();
-    let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone() };
+    let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone(), from };
     let upgrade = upgrade.max_message_size(super::MAX_BODY).protocols(["graphql-transport-ws"]);
     let (reference, span) = (telemetry::reference(), tracing::Span::current());
     upgrade.on_upgrade(move |socket| {
@@ -99,6 +100,7 @@ struct Guarded {
     schema: Schema,
     service: Service,
     caller: Arc<OnceLock<Credential>>,
+    from: From,
 }
 
 impl Guarded {
@@ -111,7 +113,10 @@ impl Executor for Guarded {
     async fn execute(&self, request: Request) -> Answer {
         // Asked anew each time: what was taken from somebody meanwhile is gone.
         match self.service.who_is(&self.credential(), None).await {
-            Ok(actor) => crate::graphql::answer(&self.schema, request, &self.service, actor, Arc::default()).await,
+            Ok(actor) => match self.service.admit_traffic(&actor, self.from.address) {
+                Ok(()) => crate::graphql::answer(&self.schema, request, &self.service, actor, Arc::default()).await,
+                Err(error) => errors::refused(error),
+            },
             Err(error) => errors::refused(error),
         }
     }
@@ -128,7 +133,8 @@ impl Executor for Guarded {
                 Ok(actor) => actor,
                 Err(error) => return stream::once(async move { errors::refused(error) }).boxed(),
             };
-            let request = match admit(request, &this.service, actor, Arc::default()) {
+            let admitted = this.service.admit_traffic(&actor, this.from.address);
+            let request = match admitted.and_then(|()| admit(request, &this.service, actor, Arc::default())) {
                 Ok(request) => request,
                 Err(refusal) => return stream::once(async move { errors::refused(refusal) }).boxed(),
             };

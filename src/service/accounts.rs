@@ -74,7 +74,7 @@ impl Try {
 }
 
 /// An address as it is counted: of IPv6 the part that one household or office has for itself.
-fn neighbourhood(address: Option<IpAddr>) -> String {
+pub(super) fn neighbourhood(address: Option<IpAddr>) -> String {
     match address {
         None => "unknown".into(),
         Some(IpAddr::V4(v4)) => v4.to_string(),
@@ -112,6 +112,11 @@ pub(super) fn line(field: &str, text: &str, most: usize) -> Result<String, Servi
         return Err(ServiceError::bad(field, format!("must have 1 to {most} characters without line breaks")));
     }
     Ok(text.to_owned())
+}
+
+/// What is kept of a password that a program has made up.
+pub async fn kept_password(password: String) -> Result<String, ServiceError> {
+    passwords::keep(password).await
 }
 
 fn too_often() -> ServiceError {

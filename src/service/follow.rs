@@ -6,7 +6,9 @@ use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, ForgetMessages, Position, Seen, Snapshot, StoreError, StoredArea};
+use crate::store::{
+    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Position, Seen, Snapshot, StoreError, StoredArea,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -337,6 +339,9 @@ impl Service {
                     if let Err(error) = service.store().execute(ForgetMessages).await {
                         tracing::warn!(%error, "old messages could not be forgotten");
                     }
+                    if let Err(error) = service.store().execute(ForgetThePast).await {
+                        tracing::warn!(%error, "sessions and links that are over could not be forgotten");
+                    }
                 }
             })
         };
@@ -351,7 +356,11 @@ impl Service {
                 }
             })
         };
-        let mut tasks = vec![follower, sweeper, sequencer];
+        let traffic = {
+            let service = self.clone();
+            tokio::spawn(async move { service.add_traffic_up().await })
+        };
+        let mut tasks = vec![follower, sweeper, sequencer, traffic];
         tasks.extend(self.carry_letters());
         Background(tasks)
     }

@@ -22,6 +22,7 @@ pub mod overlaps;
 mod passwords;
 pub mod people;
 pub mod tiles;
+pub mod traffic;
 pub mod visits;
 
 pub use error::{Code, Retry, ServiceError};
@@ -63,6 +64,8 @@ struct Inner {
     standings: fresh::Fresh<OrganizationId, Standing>,
     letters: letters::Letters,
     tiles: tiles::Shelf,
+    traffic: traffic::Traffic,
+    traffic_limits: OnceLock<traffic::TrafficLimits>,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -90,6 +93,8 @@ impl Service {
             standings: fresh::Fresh::default(),
             letters: letters::Letters::default(),
             tiles: tiles::Shelf::default(),
+            traffic: traffic::Traffic::default(),
+            traffic_limits: OnceLock::new(),
         }));
         service.listen_to_commits();
         service

@@ -64,3 +64,45 @@ impl Command for Refund {
         Ok(())
     }
 }
+
+/// So many of one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub bucket: Digest,
+    pub count: i64,
+}
+
+/// Adds what one server has counted to what all have.
+#[derive(Debug, Clone)]
+pub struct AddUp {
+    pub counted: Vec<Counted>,
+    /// How long a sum stands, from its first.
+    pub seconds: i64,
+}
+
+impl Command for AddUp {
+    /// The sums as they are now.
+    type Answer = Vec<Counted>;
+
+    async fn run(&self, tx: &mut Tx) -> Result<Vec<Counted>, StoreError> {
+        let now = tx.now().await?;
+        let mut counted = self.counted.clone();
+        counted.sort_unstable_by_key(|one| one.bucket);
+        let mut sums = Vec::with_capacity(counted.len());
+        for Counted { bucket, count } in counted {
+            let row = tx
+                .one(
+                    "INSERT INTO allowance (bucket, used, ends_at) VALUES ($1, $4, $2)
+                     ON CONFLICT (bucket) DO UPDATE SET
+                     used = CASE WHEN allowance.ends_at <= $3 THEN excluded.used ELSE allowance.used + excluded.used END,
+                     ends_at = CASE WHEN allowance.ends_at <= $3 THEN excluded.ends_at ELSE allowance.ends_at END
+                     RETURNING used",
+                    [bucket.to_vec().into(), now.plus_seconds(self.seconds).0.into(), now.0.into(), count.into()],
+                )
+                .await?
+                .ok_or_else(|| StoreError::corrupt("allowance"))?;
+            sums.push(Counted { bucket, count: column(&row, "used")? });
+        }
+        Ok(sums)
+    }
+}

@@ -37,7 +37,7 @@ pub use accounts::{
     ApiKey, Digest, EndSessions, EraseAccount, ForgetThePast, FoundSession, KeepSession, Login, OpenSession,
     RequestReset, ResetPassword, RevokeKey, SetPassword, SignUp, StartSession,
 };
-pub use allowance::{Allowance, Refund, Spend};
+pub use allowance::{AddUp, Allowance, Counted, Refund, Spend};
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
 pub use audit_check::Checked;
@@ -288,6 +288,11 @@ impl Store {
     /// True where the database answers.
     pub async fn is_reachable(&self) -> bool {
         self.reader.ping().await.is_ok()
+    }
+
+    /// True where several servers may be at work on it.
+    pub fn is_shared(&self) -> bool {
+        self.dialect == Dialect::Postgres
     }
 
     async fn read_one<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<Option<QueryResult>, StoreError> {

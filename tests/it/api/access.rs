@@ -224,6 +224,7 @@ const PUBLIC: &[&str] = &[
     "organization",
     "planMatch",
     "programs",
+    "searchAreas",
     "viewer",
 ];
 
