@@ -10,7 +10,7 @@ use crate::domain::actor::{Actor, KeyScope, Role, User};
 use crate::domain::area::AreaCode;
 use crate::domain::ids::{ApiKeyId, SessionId, UserId};
 use crate::domain::message::Link;
-use crate::domain::organization::{Document, OrganizationCategory};
+use crate::domain::organization::{Document, DocumentKind, OrganizationCategory};
 use crate::domain::session::limits;
 use crate::store::{
     AcceptInvitation, Allowance, ApiKey, Application, ConfirmSignUp, Digest, EndSessions, EraseAccount, IssueKey,
@@ -149,7 +149,14 @@ impl Service {
             return Err(ServiceError::bad("organization.documents", "must hold at most 20"));
         }
         let sound = |document| sound_document("organization.documents", document);
-        let documents = request.documents.into_iter().map(sound).collect::<Result<_, _>>()?;
+        let documents = request.documents.into_iter().map(sound).collect::<Result<Vec<_>, _>>()?;
+        let permit = |document: &Document| document.kind == DocumentKind::Permit && document.valid_until.is_some();
+        if request.aggregator && !documents.iter().any(permit) {
+            return Err(ServiceError::bad(
+                "organization.documents",
+                "who carries out what others give names a PERMIT and the last day it is good on",
+            ));
+        }
         if request.home_area.as_ref().is_some_and(|code| self.atlas().ground().area(code).is_none()) {
             return Err(ServiceError::bad("organization.homeAreaCode", "there is no area of this code"));
         }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use salur::audit::bundle;
-use salur::store::SetPassword;
+use salur::store::{ForgetThePast, SetPassword};
 use serde_json::{Value, json};
 
 use crate::harness::actors::{CLAIM, FAR_RT, FOOD, RT_11, Town, Who, claim_lines, text};
@@ -163,6 +163,11 @@ async fn an_organisation_signs_up_waits_is_approved_and_claims(db: TestDatabase)
     let weak = json!({"input": {"email": "dian@toko.example", "password": "dian@toko.example",
         "organization": {"name": "Toko Baru", "category": "BUSINESS"}}});
     assert_eq!(code_of(&browser.ask(SIGN_UP, weak).await), "BAD_INPUT");
+    let unpermitted = sign_up("mitra@toko.example", "Mitra Baru", json!({"aggregator": true}));
+    assert_eq!(code_of(&browser.ask(SIGN_UP, unpermitted).await), "BAD_INPUT");
+    let lapsing = json!({"kind": "PERMIT", "number": "P-9", "issuer": "Kemensos", "validUntil": "2020-12-31"});
+    let permitted = sign_up("mitra@toko.example", "Mitra Baru", json!({"aggregator": true, "documents": [lapsing]}));
+    browser.data(SIGN_UP, permitted).await;
     browser.data(SIGN_UP, sign_up("Dian@Toko.example", "Toko Baru", json!({}))).await;
     assert_eq!(browser.viewer().await, Value::Null, "nobody is in before the letter was read");
     let token = latest(&town, "dian@toko.example", "CONFIRM_SIGN_UP").await;
@@ -278,6 +283,14 @@ async fn a_session_ends_when_its_time_has_come(db: TestDatabase) {
     assert_eq!(phone.viewer().await, donor.as_str());
     town.clock.advance(Duration::from_secs(15 * 86_400));
     until("and so is a phone that nobody used", async || phone.viewer().await.is_null()).await;
+    // What is over is kept for a week, for those who look after a misuse.
+    let kept = async || crate::harness::books::count(&town.db, "SELECT count(*) AS n FROM session").await;
+    assert_eq!(kept().await, 2);
+    town.store().execute(ForgetThePast).await.expect("the past is forgotten");
+    assert_eq!(kept().await, 1, "the admin's ended long ago");
+    town.clock.advance(Duration::from_secs(60 * 86_400));
+    town.store().execute(ForgetThePast).await.expect("the past is forgotten");
+    assert_eq!(kept().await, 0);
 }
 
 async fn signing_out_ends_this_session_and_no_other(db: TestDatabase) {
