@@ -10,6 +10,7 @@ pub mod claim;
 pub mod delivery;
 pub mod ids;
 pub mod need;
+pub mod nik;
 pub mod organization;
 pub mod overlap;
 pub mod place;
