@@ -4,21 +4,35 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run test check torture bless bench
+.PHONY: help run web web-test web-journeys test check torture bless bench
 
 help: ## List the chores
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
 
-run: ## Build, fill the demo city (kept in salur-data/) and serve it
+# The page is built into the program: its packages anew when the lock changed, itself when a source did.
+web/node_modules/.stamp: web/package-lock.json web/.npmrc
+	cd web && npm ci --no-fund --no-audit
+	@touch $@
+
+web/dist/index.html: web/node_modules/.stamp web/index.html web/package.json web/vite.config.ts $(shell find web/src web/public web/scripts -type f)
+	cd web && npm run build
+
+web: web/dist/index.html ## Build the page
+
+run: web/dist/index.html ## Build, fill the demo city (kept in salur-data/) and serve it
 	cargo build --release
 	@mkdir -p salur-data
 	$(SALUR) demo --database $(DEMO) --print-guide
-	exec $(SALUR) serve --database $(DEMO)
+	exec $(SALUR) serve --database $(DEMO) --print-messages
 
 # One profile with `run`, so that build scripts and dependencies compile once.
-test: ## Check format and lints, then run all tests on both databases
+web-test: web/dist/index.html ## Check the page: types, unit tests, sizes
+	cd web && npm run check && npm test && npm run sizes
+
+test: web-test ## Check format and lints, then run all tests on both databases
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	scripts/node-modules.sh tests/node
 	scripts/with-postgres.sh cargo test --release --workspace
 
 check: test ## What CI runs (.ci/run asserts a clean tree, too)

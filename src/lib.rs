@@ -14,9 +14,11 @@ pub mod demo;
 pub mod import;
 pub mod matching;
 pub mod spatial;
+pub mod tiles;
 
 pub mod clock;
 pub mod config;
+pub mod mail;
 pub mod metrics;
 pub mod planted;
 pub mod random;

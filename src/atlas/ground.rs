@@ -13,7 +13,7 @@ use crate::domain::quantity::Quantity;
 use crate::spatial::{Shape, SpatialIndex, distance_between, distance_m};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// All that the map is made of, in any order.
@@ -235,6 +235,23 @@ impl Ground {
         self.index.locate_among(point, |slot| self.level(slot) == level).map(|slot| self.at(slot))
     }
 
+    /// At most `most` areas that people may mean by the words: see [`super::search`].
+    pub fn search(self: &Arc<Self>, words: &str, most: usize) -> Vec<AreaRef> {
+        super::search::find(self, words, most).into_iter().map(|slot| self.at(slot)).collect()
+    }
+
+    /// Areas of these levels that share a point with the box, ascending by code.
+    pub fn areas_in(self: &Arc<Self>, bounds: &Bounds, levels: RangeInclusive<AreaLevel>) -> Vec<AreaRef> {
+        let slots = self.index.intersecting_bounds(bounds).into_iter();
+        slots.filter(|slot| levels.contains(&self.level(*slot))).map(|slot| self.at(slot)).collect()
+    }
+
+    /// The smallest box around all shapes; `None` where there is none.
+    pub fn bounds(&self) -> Option<Bounds> {
+        let shapes = self.plots.iter().filter_map(|plot| plot.area.shape.as_ref());
+        shapes.map(Shape::bounds).reduce(|a, b| a.around(&b))
+    }
+
     pub(super) fn at(self: &Arc<Self>, slot: u32) -> AreaRef {
         AreaRef { ground: Arc::clone(self), slot }
     }
@@ -280,6 +297,14 @@ impl Ground {
 
     pub(super) fn level(&self, slot: u32) -> AreaLevel {
         self.plots[slot as usize].level
+    }
+
+    pub(super) fn name(&self, slot: u32) -> &str {
+        &self.plots[slot as usize].area.name
+    }
+
+    pub(super) fn households(&self, slot: u32) -> Option<i64> {
+        self.plots[slot as usize].area.households
     }
 
     pub(super) fn parent(&self, slot: u32) -> Option<u32> {

@@ -6,6 +6,7 @@
 //! - [`ground`]: areas and catalogue, immutable per edition.
 //! - [`board`]: needs, and the sums that are kept in step with them.
 //! - [`query`]: filters, orders, pages; [`cursor`]: how a page says where it ended.
+//! - [`search`]: areas by what people call them; [`scale`]: the classes of a map's colours.
 //!
 //! Every answer is of one state: the ground and the board are read together, and geometry is worked
 //! out before the board is looked at, so that no reader keeps a writer waiting while it measures.
@@ -14,6 +15,8 @@ mod board;
 mod cursor;
 mod ground;
 mod query;
+mod scale;
+mod search;
 
 #[cfg(test)]
 mod tests;
@@ -25,9 +28,9 @@ pub use query::{
 };
 
 use crate::domain::area::AreaLevel;
-use crate::domain::ids::NeedId;
+use crate::domain::ids::{ItemId, NeedId};
 use crate::domain::need::Need;
-use crate::domain::place::LonLat;
+use crate::domain::place::{Bounds, LonLat};
 use board::Board;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -133,14 +136,23 @@ impl Atlas {
     /// need that the filter takes in, of its own or below it, and for each that meets the filter's
     /// area and spatial conditions itself, with zeros where there is no need. Where the filter has no
     /// such condition, these are all areas of the level. Needs of areas above the level are left out.
+    /// Where a view is given, only rows of areas that share a point with it, each with its whole total.
     /// More than `most` rows are [`QueryError::TooMany`].
     pub fn area_coverage(
         &self,
         level: AreaLevel,
         filter: &Filter,
+        view: Option<&Bounds>,
         most: usize,
     ) -> Result<Vec<(AreaRef, Coverage)>, QueryError> {
-        query::area_coverage(self, level, filter, most)
+        query::area_coverage(self, level, filter, view, most)
+    }
+
+    /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households:
+    /// see [`scale::breaks`].
+    pub fn breaks(&self, level: AreaLevel, item: ItemId) -> Vec<f64> {
+        let state = self.read();
+        scale::breaks(&state.ground, &state.board, level, item)
     }
 
     /// Makes a filter ready for many needs, its geometry worked out for the present edition.

@@ -652,15 +652,26 @@ pub(super) fn area_coverage(
     atlas: &Atlas,
     level: AreaLevel,
     filter: &Filter,
+    view: Option<&Bounds>,
     most: usize,
 ) -> Result<Vec<(AreaRef, Coverage)>, QueryError> {
     let mut compiled = atlas.compile(filter);
-    let state = atlas.read_with(&mut compiled);
-    let rows = match compiled.kept() {
-        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, most)?,
+    let (state, seen) = loop {
+        let ground = compiled.ground.clone();
+        let seen = view.map(|view| ground.index().intersecting_bounds(view));
+        let state = atlas.read_with(&mut compiled);
+        // What is in view was worked out for this edition, and before the lock.
+        if Arc::ptr_eq(&ground, &compiled.ground) {
+            break (state, seen);
+        }
+    };
+    let in_view = |slot: u32| seen.as_ref().is_none_or(|seen| seen.binary_search(&slot).is_ok());
+    let mut rows = match compiled.kept() {
+        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, in_view, most)?,
         None => counted_rows(&compiled, compiled.board(&state), level),
     };
     drop(state);
+    rows.retain(|(slot, _)| in_view(*slot));
     if rows.len() > most {
         return Err(QueryError::TooMany(rows.len()));
     }
@@ -674,10 +685,11 @@ fn kept_rows(
     level: AreaLevel,
     range: Range<u32>,
     item: u32,
+    in_view: impl Fn(u32) -> bool,
     most: usize,
 ) -> Result<Vec<(u32, Tally)>, QueryError> {
     let ground = &compiled.ground;
-    let slots = compiled.level_in(level, &range);
+    let slots: Vec<u32> = compiled.level_in(level, &range).iter().copied().filter(|slot| in_view(*slot)).collect();
     if slots.len() > most {
         return Err(QueryError::TooMany(slots.len()));
     }

@@ -62,11 +62,11 @@ fn ask(atlas: &Atlas, plain: &Plain, random: &mut Random, number: usize) {
         _ => {
             let level = *random.pick(&AreaLevel::ALL);
             let expected = plain.area_coverage(level, &filter);
-            let found = atlas.area_coverage(level, &filter, expected.len()).expect("no more rows than expected");
+            let found = atlas.area_coverage(level, &filter, None, expected.len()).expect("no more rows than expected");
             let found: Vec<_> = found.into_iter().map(|(area, coverage)| (area.code().clone(), coverage)).collect();
             assert_eq!(found, expected, "{level:?} {filter:?}");
             if let Some(most) = expected.len().checked_sub(1) {
-                let refused = atlas.area_coverage(level, &filter, most).map(|_| ());
+                let refused = atlas.area_coverage(level, &filter, None, most).map(|_| ());
                 assert_eq!(refused, Err(QueryError::TooMany(expected.len())), "{level:?} {filter:?}");
             }
         }
@@ -491,7 +491,7 @@ fn readers_see_one_state_while_the_map_is_swapped_and_fed() {
         while !done.load(Relaxed) {
             for filter in [&kept, &counted] {
                 check(atlas.coverage(filter).expect("a sound filter"));
-                let rows = atlas.area_coverage(AreaLevel::District, filter, 5_000).expect("few rows");
+                let rows = atlas.area_coverage(AreaLevel::District, filter, None, 5_000).expect("few rows");
                 let editions: BTreeSet<_> = rows.iter().map(|(area, _)| area.ground().edition()).collect();
                 assert!(editions.len() == 1 && editions.contains(&(rows.len() as i64 / 10)), "{editions:?}");
                 let unserved: BTreeSet<_> = rows.iter().map(|(_, coverage)| coverage.unserved).collect();

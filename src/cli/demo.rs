@@ -5,8 +5,9 @@ use super::keys::ClearKey;
 use super::outcome::{Failure, say, show};
 use super::progress::Progress;
 use crate::config::Settings;
+use crate::service::accounts::kept_password;
 use crate::service::demo::{self, DemoFailure, Outcome, VISITORS};
-use crate::store::Store;
+use crate::store::{SetPassword, Store};
 use clap::Args;
 use std::fs;
 use std::io::Write;
@@ -70,6 +71,7 @@ async fn fresh_keys(store: &Store, settings: &Settings) -> Result<Vec<VisitorKey
         let key = ClearKey::fresh()?;
         let issued = store.execute(key.issue_to(email.to_owned(), None)).await;
         issued.map_err(|e| store_failure(settings, &e))?;
+        set_password(store, settings, email, key.password()).await?;
         keys.push((email.to_owned(), key));
     }
     let path = settings.data_dir.join(KEYS);
@@ -79,6 +81,14 @@ async fn fresh_keys(store: &Store, settings: &Settings) -> Result<Vec<VisitorKey
         Failure::failed(format!("{} cannot be written: {e}; check --data-dir, then repeat the command", path.display()))
     })?;
     Ok(keys)
+}
+
+async fn set_password(store: &Store, settings: &Settings, email: &str, password: &str) -> Result<(), Failure> {
+    let login = store.login(email).await.map_err(|e| store_failure(settings, &e))?;
+    let login = login.ok_or_else(|| Failure::failed(format!("{email}: there is no such user in the demo city")))?;
+    let kept = kept_password(password.to_owned()).await.map_err(|e| Failure::failed(e.message))?;
+    let set = SetPassword { user: login.user, password_hash: kept, keep: None };
+    store.execute(set).await.map_err(|e| store_failure(settings, &e))
 }
 
 /// Replaces a file that only its owner may read.
@@ -110,6 +120,12 @@ async fn standing_keys(store: &Store, settings: &Settings) -> Result<Vec<Visitor
         keys.push((email.to_owned(), key));
     }
     if keys.len() == VISITORS.len() {
+        for (email, key) in &keys {
+            let login = store.login(email).await.map_err(|e| store_failure(settings, &e))?;
+            if login.is_some_and(|login| login.password_hash.is_none()) {
+                set_password(store, settings, email, key.password()).await?;
+            }
+        }
         return Ok(keys);
     }
     say(&format!("{KEYS} is missing or belongs to another database; new keys are issued"));
@@ -138,7 +154,8 @@ fn guide(settings: &Settings, keys: &[VisitorKey]) -> String {
     let keys: String = keys.iter().map(|(email, key)| format!("  {email:<24} {}\n", key.0)).collect();
     format!(
         "Open {address} once `salur serve --database {}` runs.\n\n\
-         Keys of the demo's users, sent as `Authorization: Bearer KEY`:\n{keys}\n\
+         Keys of the demo's users, sent as `Authorization: Bearer KEY`; on the page they sign in with their address and, as \
+         password, the last 12 letters of their key:\n{keys}\n\
          The five most urgent unserved needs for staple food in Cengkareng, and how far the district is served:\n  {urgent}\n\n\
          Coverage city by city:\n  {cities}\n\n\
          Who the donor's key belongs to:\n  {viewer}",

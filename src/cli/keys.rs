@@ -2,6 +2,7 @@
 
 use super::database::{DatabaseFlags, store_failure};
 use super::outcome::{Failure, show};
+use crate::domain::actor::KeyScope;
 use crate::random;
 use crate::store::IssueKey;
 use base64::Engine as _;
@@ -58,6 +59,11 @@ impl ClearKey {
         Ok(ClearKey(format!("slr_{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
+    /// A demo user signs in with the last letters of their key.
+    pub fn password(&self) -> &str {
+        self.0.get(self.0.len().saturating_sub(12)..).unwrap_or_default()
+    }
+
     /// What is stored of it: the SHA-256 of its whole text.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.as_bytes()).into()
@@ -65,7 +71,8 @@ impl ClearKey {
 
     pub fn issue_to(&self, email: String, expires_days: Option<i64>) -> IssueKey {
         let prefix = self.0.chars().take(8).collect();
-        IssueKey { author: None, email, prefix, hash: self.hash(), expires_days }
+        let (hash, scopes) = (self.hash(), KeyScope::ALL.to_vec());
+        IssueKey { author: None, email, prefix, hash, expires_days, label: None, scopes }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::domain::area::AreaCode;
 use crate::domain::ids::OrganizationId;
 use crate::domain::nik;
 use crate::domain::organization::{OrganizationCategory, OrganizationStatus};
+use crate::service::accounts::email_address;
 use crate::store::{AddOrganization, AddUser, NewUser};
 use clap::{Args, Subcommand};
 
@@ -158,17 +159,8 @@ fn organization(text: &str) -> Result<OrganizationId, String> {
     text.parse().map_err(|_| "an id is written like organization-3, as `salur organization add` prints it".into())
 }
 
-/// An address that mail can be sent to, in lower case: one name, one @, one host with a dot.
 pub(super) fn email(text: &str) -> Result<String, String> {
-    let email = text.trim().to_lowercase();
-    let plain = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@<>,;\"".contains(c))
-    };
-    let host = |host: &str| host.contains('.') && host.split('.').all(plain);
-    match email.split_once('@') {
-        Some((name, rest)) if plain(name) && host(rest) && email.len() <= 254 => Ok(email),
-        _ => Err("an e-mail address is written like dian@donor.example".into()),
-    }
+    email_address(text).ok_or_else(|| "an e-mail address is written like dian@donor.example".into())
 }
 
 #[cfg(test)]

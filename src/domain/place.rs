@@ -74,6 +74,16 @@ impl Bounds {
         [self.west, self.south, self.east, self.north]
     }
 
+    /// The smallest box around both.
+    pub fn around(&self, other: &Bounds) -> Bounds {
+        Bounds {
+            west: self.west.min(other.west),
+            south: self.south.min(other.south),
+            east: self.east.max(other.east),
+            north: self.north.max(other.north),
+        }
+    }
+
     pub fn intersects(&self, other: &Bounds) -> bool {
         self.west <= other.east && other.west <= self.east && self.south <= other.north && other.south <= self.north
     }

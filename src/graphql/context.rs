@@ -8,6 +8,7 @@ use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
 use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
+use crate::service::visits::Visit;
 use crate::service::{Service, ServiceError};
 use crate::telemetry;
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 pub struct RequestContext {
     actor: Actor,
     service: Service,
+    visit: Arc<Visit>,
     now: OnceCell<Moment>,
     sight: OnceCell<Sight>,
 }
@@ -69,10 +71,10 @@ impl Loader<UserId> for Source {
 }
 
 /// Puts the caller and all that resolvers need beside a request.
-pub fn attach(request: Request, service: &Service, actor: Actor) -> Request {
+pub fn attach(request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
     request
-        .data(RequestContext { actor, service: service.clone(), now: OnceCell::new(), sight: OnceCell::new() })
+        .data(RequestContext { actor, service: service.clone(), visit, now: OnceCell::new(), sight: OnceCell::new() })
         .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
@@ -82,6 +84,11 @@ fn here<'a>(ctx: &Context<'a>) -> Answer<&'a RequestContext> {
 
 pub(super) fn actor<'a>(ctx: &Context<'a>) -> Answer<&'a Actor> {
     Ok(&here(ctx)?.actor)
+}
+
+/// What came with the request beside its document.
+pub(super) fn visit<'a>(ctx: &Context<'a>) -> Answer<&'a Visit> {
+    Ok(&here(ctx)?.visit)
 }
 
 pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {

@@ -1,9 +1,9 @@
 //! Questions. All about areas and needs are answered from the atlas, all others from the database.
 
 use super::context::{actor, claim, offer, organization, service, sight};
-use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OverlapKind, OverlapStatus};
+use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OrganizationStatus, OverlapKind, OverlapStatus};
 use super::errors::Answer;
-use super::inputs::{NeedFilter, PlanMatchInput, area_code, first, id};
+use super::inputs::{BBoxInput, NeedFilter, PlanMatchInput, area_code, first, id};
 use super::types::Node;
 use super::types::area::{self, Area, AreaCoverage, Coverage};
 use super::types::audit::{AuditCheckpoint, AuditConnection, AuditEntry, Overlap, OverlapConnection};
@@ -48,7 +48,11 @@ impl Query {
             AnyId::ClaimLineId(id) => service.visible_line(actor, id).await?.map(|l| Node::ClaimLine(ClaimLine(l))),
             AnyId::DeliveryId(id) => service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d))),
             AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
-            AnyId::UserId(_) | AnyId::DistributionId(_) => None,
+            AnyId::UserId(_)
+            | AnyId::DistributionId(_)
+            | AnyId::SessionId(_)
+            | AnyId::ApiKeyId(_)
+            | AnyId::DocumentId(_) => None,
         })
     }
 
@@ -96,16 +100,44 @@ impl Query {
         Coverage::of(service.atlas().coverage(&filter).map_err(ServiceError::from)?)
     }
 
-    /// At most 5,000 rows; beyond that TOO_COMPLEX: narrow the filter, or draw from tiles.
+    /// Areas that people may mean by the words, the larger ones first: `kapuk`, `rt 7 rw 03 gambir`, `31.71.01`. At most
+    /// 50.
+    async fn search_areas(
+        &self,
+        ctx: &Context<'_>,
+        text: String,
+        #[graphql(name = "first", default_with = "Some(10)")] count: Option<i32>,
+    ) -> Answer<Vec<Area>> {
+        let count = first(count, 10, 50)?;
+        if text.chars().count() > 200 {
+            return Err(ServiceError::bad("text", "has more than 200 characters").into());
+        }
+        Ok(service(ctx)?.atlas().ground().search(&text, count).into_iter().map(Area).collect())
+    }
+
+    /// What parts the areas of a level into fifths, by the unmet quantity of the item per 100 households: the borders
+    /// between a map's colours. At most four, ascending; fewer where fifths are alike.
+    async fn coverage_breaks(&self, ctx: &Context<'_>, level: AreaLevel, item: String) -> Answer<Vec<f64>> {
+        let atlas = service(ctx)?.atlas();
+        let item = atlas.ground().item_by_key(&item).map(|item| item.id);
+        let item = item.ok_or_else(|| ServiceError::bad("item", "there is no item of that key"))?;
+        Ok(atlas.breaks(level.into(), item))
+    }
+
+    /// At most 5,000 rows; beyond that TOO_COMPLEX: narrow the filter or the view, or draw from tiles. `view` leaves out
+    /// areas beyond the box, and counts those that are left as a whole; a box in the filter counts only what lies in it.
     async fn area_coverage(
         &self,
         ctx: &Context<'_>,
         level: AreaLevel,
         #[graphql(name = "where")] filter: Option<NeedFilter>,
+        view: Option<BBoxInput>,
     ) -> Answer<Vec<AreaCoverage>> {
         let service = service(ctx)?;
         let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
-        let rows = service.atlas().area_coverage(level.into(), &filter, MOST_AREAS).map_err(ServiceError::from)?;
+        let view = view.map(|view| view.bounds("view")).transpose()?;
+        let rows = service.atlas().area_coverage(level.into(), &filter, view.as_ref(), MOST_AREAS);
+        let rows = rows.map_err(ServiceError::from)?;
         rows.into_iter()
             .map(|(area, coverage)| Ok(AreaCoverage { area: Area(area), coverage: Coverage::of(coverage)? }))
             .collect()
@@ -126,6 +158,20 @@ impl Query {
             origin: input.origin.map(|o| o.point("origin")).transpose()?,
         };
         Ok(service.plan_match(actor, request).await?.into())
+    }
+
+    /// Organisations of a status, or all, by number; at most 100, those after `after`.
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        status: Option<OrganizationStatus>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Organization>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let (count, status) = (first(count, 50, 100)?, status.map(Into::into));
+        let found = service(ctx)?.organization_list(actor(ctx)?, status, count, after).await?;
+        Ok(found.into_iter().map(Organization).collect())
     }
 
     /// The claim of that id; null where there is none or it is not the caller's to see.

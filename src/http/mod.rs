@@ -1,21 +1,27 @@
-//! The door: routes, limits, who is calling, health, and the plain front page.
+//! The door: routes, limits, who is calling, health, tiles, and the page.
 
+mod callers;
 mod drain;
 mod graphql;
 mod health;
 mod pages;
+mod protection;
 mod requests;
+mod tiles;
 mod websocket;
 
 use crate::graphql::Schema;
 use crate::service::{Service, ServiceError};
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use callers::BehindProxy;
 use drain::{Drain, Phase};
+pub use pages::Pages;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -33,26 +39,28 @@ pub struct Door {
     pub schema: Schema,
     pub service: Service,
     drain: Drain,
+    pages: Arc<Pages>,
 }
 
 /// All routes over one service.
 pub fn router(service: Service) -> Router {
-    routes(service, Drain::default())
+    routes(service, Drain::default(), Pages::default())
 }
 
-fn routes(service: Service, drain: Drain) -> Router {
-    let door = Door { schema: crate::graphql::schema(), service, drain };
+fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
+    let door = Door { schema: crate::graphql::schema(), service, drain, pages: Arc::new(pages) };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     let pages = Router::new()
-        .route("/", get(pages::front))
-        .route("/graphiql", get(pages::graphiql))
+        .route("/api", get(pages::api))
+        .route("/tiles/areas.json", get(tiles::description))
+        .route("/tiles/{edition}/{z}/{x}/{y}", get(tiles::tile))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))
         .route("/metrics", get(health::metrics))
-        .fallback(pages::not_found);
+        .fallback(pages::page);
     let timed =
         api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());
     // A subscription lives as long as its reader: no time limit, no compression of its own.
@@ -60,6 +68,7 @@ fn routes(service: Service, drain: Drain) -> Router {
     timed
         .merge(live)
         .layer(CatchPanicLayer::custom(requests::panicked))
+        .layer(from_fn_with_state(door.clone(), protection::protect))
         .layer(from_fn_with_state(door.clone(), requests::observe))
         .with_state(door)
 }
@@ -67,6 +76,9 @@ fn routes(service: Service, drain: Drain) -> Router {
 pub struct ServeOptions<F, G> {
     pub listen: SocketAddr,
     pub service: Service,
+    pub pages: Pages,
+    /// Callers come through a proxy of ours, which names their address in X-Forwarded-For.
+    pub behind_proxy: bool,
     /// Ends the server when it is ready: see [`serve`].
     pub shutdown: F,
     /// Waited on from then on: ends the server at once.
@@ -108,7 +120,9 @@ where
     }
     let drain = Drain::default();
     let closing = drain.clone();
-    let serving = axum::serve(listener, routes(service.clone(), drain.clone()))
+    let router = routes(service.clone(), drain.clone(), options.pages);
+    let router = if options.behind_proxy { router.layer(Extension(BehindProxy)) } else { router };
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { closing.closing().await })
         .into_future();
     let leaving = async {

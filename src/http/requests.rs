@@ -22,14 +22,19 @@ const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes that figures and lines name; everything else is `other`.
 const ROUTES: [&str; 8] =
-    ["/graphql", "/graphql/ws", "/", "/graphiql", "/health/live", "/health/ready", "/health/atlas", "/metrics"];
+    ["/graphql", "/graphql/ws", "/", "/api", "/health/live", "/health/ready", "/health/atlas", "/metrics"];
+
+/// The same for addresses of which there are many.
+const BELOW: [&str; 2] = ["/tiles/", "/assets/"];
 
 /// How a request ends whose caller hangs up; a number that others use for it, too.
 const HUNG_UP: u16 = 499;
 
 /// The outermost layer.
 pub async fn observe(State(door): State<Door>, request: Request, next: Next) -> Response {
-    let route = ROUTES.into_iter().find(|route| *route == request.uri().path()).unwrap_or("other");
+    let path = request.uri().path();
+    let route = ROUTES.into_iter().find(|route| *route == path);
+    let route = route.or_else(|| BELOW.into_iter().find(|route| path.starts_with(route))).unwrap_or("other");
     let reference = telemetry::fresh_reference();
     let span = tracing::info_span!(
         "request",

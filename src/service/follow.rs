@@ -6,7 +6,9 @@ use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, Position, Seen, Snapshot, StoreError, StoredArea};
+use crate::store::{
+    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Position, Seen, Snapshot, StoreError, StoredArea,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -293,8 +295,8 @@ impl Service {
         digest.map_err(|e| ServiceError::fault(format!("a digest stopped: {e}")))
     }
 
-    /// Starts the follower, the sweeper and the sequencer. They stop when the returned guard is
-    /// dropped.
+    /// Starts the follower, the sweeper, the sequencer and, where there is a carrier, whoever hands it
+    /// letters. They stop when the returned guard is dropped.
     pub fn start(&self) -> Background {
         let follower = {
             let service = self.clone();
@@ -328,10 +330,17 @@ impl Service {
                         tracing::warn!(%error, "holds could not be swept; the next round tries again");
                     }
                     rounds = rounds.wrapping_add(1);
-                    if rounds.is_multiple_of(600)
-                        && let Err(error) = service.store().prune_changes(KEEP_CHANGES_SECONDS).await
-                    {
+                    if !rounds.is_multiple_of(600) {
+                        continue;
+                    }
+                    if let Err(error) = service.store().prune_changes(KEEP_CHANGES_SECONDS).await {
                         tracing::warn!(%error, "old changes could not be forgotten");
+                    }
+                    if let Err(error) = service.store().execute(ForgetMessages).await {
+                        tracing::warn!(%error, "old messages could not be forgotten");
+                    }
+                    if let Err(error) = service.store().execute(ForgetThePast).await {
+                        tracing::warn!(%error, "sessions and links that are over could not be forgotten");
                     }
                 }
             })
@@ -347,7 +356,13 @@ impl Service {
                 }
             })
         };
-        Background(vec![follower, sweeper, sequencer])
+        let traffic = {
+            let service = self.clone();
+            tokio::spawn(async move { service.add_traffic_up().await })
+        };
+        let mut tasks = vec![follower, sweeper, sequencer, traffic];
+        tasks.extend(self.carry_letters());
+        Background(tasks)
     }
 
     /// Lets all holds that have run out expire.

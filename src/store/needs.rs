@@ -6,7 +6,7 @@ use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
-use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
+use super::rows::{self, IdRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit, overlaps, people};
 use crate::domain::area::AreaCode;
@@ -211,6 +211,7 @@ impl Command for VerifyNeeds {
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         self.access.check(tx, &self.ids).await?;
         let mut book = Book::open(tx, self.author, "need.verify", &self.ids, Lines::None, &[]).await?;
+        let own = reported_by(tx, self.author, &self.ids).await?;
         let rights = FirstRights::read(tx, book.now()).await?;
         for id in &self.ids {
             let need = book.need(*id).ok_or(StoreError::NotFound("need"))?;
@@ -218,6 +219,9 @@ impl Command for VerifyNeeds {
             match need.status {
                 NeedStatus::Verified => {}
                 NeedStatus::Closed => return Err(StoreError::Illegal(format!("{id}: it is closed"))),
+                NeedStatus::Reported if own.contains(id) => {
+                    return Err(StoreError::Forbidden(format!("{id}: you reported it; somebody else verifies it")));
+                }
                 NeedStatus::Reported => book.change_need(*id, |n| {
                     n.status = NeedStatus::Verified;
                     n.first_right_until = first_right_until;
@@ -227,6 +231,14 @@ impl Command for VerifyNeeds {
         book.write_first_rights(tx).await?;
         close_and_judge(tx, book, self.author).await
     }
+}
+
+/// Those of the needs that the author has reported.
+async fn reported_by(tx: &mut Tx, author: Author, needs: &BTreeSet<NeedId>) -> Result<BTreeSet<NeedId>, StoreError> {
+    let Some(author) = author else { return Ok(BTreeSet::new()) };
+    let sql = format!("SELECT id FROM need WHERE reported_by = $2 AND id {}", tx.dialect.numbers("$1"));
+    let rows: Vec<IdRow> = tx.all(&sql, [ids(needs.iter().map(|n| n.0)), author.0.into()]).await?;
+    Ok(rows.into_iter().map(|row| NeedId(row.id)).collect())
 }
 
 /// Nothing more may be claimed of it; what is promised already may still be delivered.

@@ -12,9 +12,9 @@ use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Lines, Wait};
-use super::rows::{IdRow, ids, quantity};
+use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
-use super::{Author, Store, audit};
+use super::{Author, Store, audit, people};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
@@ -215,15 +215,10 @@ impl Ground {
         let programs: BTreeSet<i64> = asked.map(|n| n.program.0).collect();
         let others: BTreeSet<i64> =
             claims.iter().filter_map(|c| c.executor.filter(|e| *e != c.organization)).map(|e| e.0).collect();
-        let mut partners = HashSet::new();
-        if !others.is_empty() {
-            let sql = format!(
-                "SELECT id FROM organization WHERE aggregator = 1 AND status = 'VERIFIED' AND id {}",
-                tx.dialect.numbers("$1")
-            );
-            let found: Vec<IdRow> = tx.all(&sql, [ids(others)]).await?;
-            partners.extend(found.into_iter().map(|r| OrganizationId(r.id)));
-        }
+        let partners = match others.is_empty() {
+            true => HashSet::new(),
+            false => people::partners(tx, others, book.now().day()).await?,
+        };
         let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
         let (holds, [claim_ids, line_ids]) = holds_and_ids(tx, ids(programs), claims.len(), lines).await?;
         let neighbours = Neighbours::read(tx, claims, book).await?;

@@ -23,6 +23,7 @@ const LISTS: &[(&str, u64)] = &[
     ("auditTrail", 50),
     ("needs", 50),
     ("overlaps", 50),
+    ("searchAreas", 10),
     ("claims", 20),
     ("incoming", 20),
     ("offers", 20),
@@ -67,6 +68,9 @@ const EXTRA: &[(&str, u64)] = &[
     ("incoming", 200),
     ("offers", 200),
     ("overlaps", 200),
+    // A pass over all areas of a city, some milliseconds.
+    ("coverageBreaks", 5_000),
+    ("searchAreas", 5_000),
     // A plan over all needs of a city, tens of milliseconds.
     ("planMatch", 20_000),
 ];

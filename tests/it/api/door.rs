@@ -1,8 +1,10 @@
 //! HTTP itself: methods, content types, sizes, keys, health, pages.
 
+use salur::service::traffic::TrafficLimits;
 use serde_json::json;
 
 use crate::harness::actors::{FOOD, RT_11, Town, Who};
+use crate::harness::app::code_of;
 use crate::harness::database::TestDatabase;
 use crate::on_both_databases;
 
@@ -10,6 +12,8 @@ on_both_databases!(
     the_door_takes_a_post_of_json_and_nothing_else,
     a_wrong_key_is_nobody_and_never_anonymous,
     health_and_pages_answer,
+    every_answer_tells_browsers_what_to_refuse,
+    who_asks_too_much_waits_and_nobody_else_does,
 );
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -103,8 +107,8 @@ async fn health_and_pages_answer(db: TestDatabase) {
         ("/health/ready", 200, "ready"),
         ("/metrics", 200, "salur_ready 1"),
         ("/metrics", 200, "salur_areas 18"),
-        ("/", 200, "Salur"),
-        ("/graphiql", 200, "/graphql"),
+        ("/api", 200, "/graphql"),
+        ("/tiles/areas.json", 200, "/tiles/1/{z}/{x}/{y}.mvt"),
         ("/nowhere", 404, "no such page"),
         ("/graphql/nowhere", 404, "no such page"),
         ("/../etc/passwd", 404, "no such page"),
@@ -113,11 +117,66 @@ async fn health_and_pages_answer(db: TestDatabase) {
         assert_eq!(reply.status, status, "{path}: {}", reply.body);
         assert!(reply.body.contains(part), "{path}: {}", reply.body);
     }
-    let front = app.request("GET", "/", &[], "").await;
-    assert!(front.head.to_ascii_lowercase().contains("content-type: text/html"), "{}", front.head);
+    let api = app.request("GET", "/api", &[], "").await;
+    assert!(api.header("content-type").is_some_and(|kind| kind.starts_with("text/html")), "{}", api.head);
     let upgrade = app.request("GET", "/graphql/ws", &[], "").await;
     assert!((400..500).contains(&upgrade.status), "no upgrade was asked for: {}", upgrade.status);
     // Ready means that the database answers, too.
     let fresh = salur::service::Service::new(town.store().clone(), app.key.clone());
     assert!(!fresh.is_current(), "a server that has not read the map is not ready");
+}
+
+async fn every_answer_tells_browsers_what_to_refuse(db: TestDatabase) {
+    let town = Town::new(db).await;
+    for (method, path, body) in [
+        ("POST", "/graphql", PROGRAMS),
+        ("POST", "/graphql", "{"),
+        ("GET", "/graphql", ""),
+        ("GET", "/health/live", ""),
+        ("GET", "/metrics", ""),
+        ("GET", "/tiles/areas.json", ""),
+        ("GET", "/api", ""),
+        ("GET", "/gone.js", ""),
+    ] {
+        let reply = town.app.request(method, path, &[JSON], body).await;
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "same-origin")]
+        {
+            assert_eq!(reply.header(name), Some(value), "{method} {path}: {}", reply.head);
+        }
+        let policy = reply.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") || policy.contains("default-src 'self'"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-eval"), "{path}: {policy}");
+        assert_eq!(reply.header("strict-transport-security"), None, "nobody reaches this one by TLS");
+        if path == "/graphql" {
+            assert_eq!(reply.header("cache-control"), Some("no-store"));
+        }
+    }
+    town.app.service.reached_at("https://salur.example".into());
+    let reply = town.app.request("GET", "/health/live", &[], "").await;
+    assert_eq!(reply.header("strict-transport-security"), Some("max-age=31536000"));
+}
+
+async fn who_asks_too_much_waits_and_nobody_else_does(db: TestDatabase) {
+    let town = Town::new(db).await;
+    town.app.service.limit_traffic(TrafficLimits { address: 5, account: 8, organization: 12 });
+    let ask = async |who: Who| town.ask(who, "{ programs { key } }", json!({})).await;
+    let codes = async |who: Who, times: usize| {
+        let mut limited = 0;
+        for _ in 0..times {
+            let answer = ask(who).await;
+            match code_of(&answer).as_str() {
+                "RATE_LIMITED" => {
+                    assert_eq!(answer["errors"][0]["extensions"]["retry"], "SAME_KEY");
+                    limited += 1;
+                }
+                code => assert_eq!(code, ""),
+            }
+        }
+        limited
+    };
+    assert_eq!(codes(Who::Anonymous, 7).await, 2);
+    assert_eq!(codes(Who::DonorA, 8).await, 0, "an account is not its address");
+    assert_eq!(codes(Who::DonorA, 2).await, 2);
+    assert_eq!(codes(Who::DonorB, 3).await, 0);
 }

@@ -29,7 +29,15 @@ async fn neighbour(town: &Town) -> (String, String) {
     town.store().execute(AddUser { author: None, user }).await.expect("a user is taken");
     let key = "slr_test_warga".to_owned();
     let hash = Sha256::digest(key.as_bytes()).into();
-    let issue = IssueKey { author: None, email: email.into(), prefix: "slr_test".into(), hash, expires_days: None };
+    let issue = IssueKey {
+        author: None,
+        email: email.into(),
+        prefix: "slr_test".into(),
+        hash,
+        expires_days: None,
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
+    };
     town.store().execute(issue).await.expect("a key is taken");
     (organization.to_string(), key)
 }

@@ -48,12 +48,15 @@ struct Tmpfs(PathBuf);
 
 impl Tmpfs {
     /// `None` where this process may not mount anything, which is said.
+    ///
+    /// What the callers leave in each round must not fill it for good.
     fn mount(owner: Option<&Path>) -> Option<Tmpfs> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("salur_disk_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("the name is new");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(&path).output();
+        let size = format!("size={}m", 48 + 2 * super::count(2));
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
         if !mount.is_ok_and(|done| done.status.success()) {
             println!("rig=disk-full: this process may not mount a disk, so only the other way was tried");
             fs::remove_dir(&path).expect("it is empty");
@@ -130,8 +133,10 @@ impl Limit {
 
 impl Disk for Limit {
     async fn fill(&self) {
-        let size = |end: &str| fs::metadata(format!("{}{end}", self.file.display())).map_or(0, |file| file.len());
-        self.set(&size("").max(size("-wal")).to_string());
+        // Whatever is committed goes there first. Up to the size of the database it would find more room in
+        // every round than in the one before.
+        let journal = fs::metadata(format!("{}-wal", self.file.display())).expect("there is a journal");
+        self.set(&journal.len().to_string());
     }
 
     async fn free(&self) {

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod drain;
+mod messages;
 mod restore;
 mod rollout;
 mod traces;

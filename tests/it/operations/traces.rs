@@ -96,7 +96,7 @@ async fn a_collector_that_is_away_holds_nobody_up(db: TestDatabase) {
     // Taken and let go again: nobody listens there.
     let away = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("an address");
     let mut server = serve(&town, &home, &format!("http://{away}")).await;
-    let reply = request(server.address, "GET", "/", &[], "").await;
+    let reply = request(server.address, "GET", "/api", &[], "").await;
     assert_eq!(reply.status, 200);
     server.terminate();
     assert!(server.wait().await.success(), "{}", server.last_words());

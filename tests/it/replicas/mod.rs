@@ -4,6 +4,7 @@
 mod apart;
 mod following;
 mod moved;
+mod rights;
 
 use std::net::SocketAddr;
 

@@ -329,6 +329,8 @@ async fn the_log_names_no_person(db: TestDatabase) {
         prefix: "slr_x".into(),
         hash: [1; 32],
         expires_days: None,
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
     };
     world.store.execute(issue).await.expect("a key is issued");
     let own = connect(&world.db).await;

@@ -1,0 +1,210 @@
+import { ask, Refused, type ResultOf } from './graphql';
+import { ClaimNeeds, ConfirmClaim, ReleaseClaim, RenewClaim } from './operations';
+import { aroundOf, placeOf } from './place';
+import { onNeeds, type Need } from './scene.svelte';
+
+/** What is picked, until it is claimed. */
+export type Line = {
+	need: string;
+	code: string;
+	place: string;
+	around: string;
+	item: string;
+	unit: string;
+	quantity: number;
+	/** What is free as far as this page knows. */
+	free: number;
+	/** Somebody else took some of it while it lay here. */
+	taken: boolean;
+};
+
+type Outcome = ResultOf<typeof ClaimNeeds>['claimNeeds'];
+export type Refusal = Extract<Outcome, { __typename: 'ClaimRefused' }>['refusals'][number];
+export type Claim = Extract<Outcome, { __typename: 'ClaimAccepted' }>['claim'];
+
+export const MOST = 500;
+const KEPT = 'salur.basket';
+
+type Kept = { lines: Line[]; key: string | null; claim: Claim | null };
+
+function kept(): Kept {
+	try {
+		return { lines: [], key: null, claim: null, ...JSON.parse(localStorage.getItem(KEPT) ?? '{}') };
+	} catch {
+		return { lines: [], key: null, claim: null };
+	}
+}
+
+class Basket {
+	lines = $state<Line[]>([]);
+	claim = $state.raw<Claim | null>(null);
+	refusals = $state.raw<Refusal[]>([]);
+	/** What a claim that took what was free did not get. */
+	shortfalls = $state.raw<Refusal[]>([]);
+	busy = $state(false);
+	error = $state.raw<Refused | null>(null);
+	/** The key of a claim that has not been answered: the same claim is sent under it until it is. */
+	#key: string | null;
+	/** Who answered last said when; the difference to this machine's clock. */
+	skew = $state(0);
+
+	constructor() {
+		const { lines, key, claim } = kept();
+		this.lines = lines;
+		this.claim = claim;
+		this.#key = key;
+		onNeeds((needs) => this.#hear(needs));
+	}
+
+	has(need: string): boolean {
+		return this.lines.some((line) => line.need === need);
+	}
+
+	add(needs: readonly Need[], item: { key: string; unit: string }, quantities?: Map<string, number>): void {
+		for (const need of needs) {
+			if (this.has(need.id) || need.unmet === 0 || need.status !== 'VERIFIED' || this.lines.length >= MOST) continue;
+			this.lines.push({
+				need: need.id,
+				code: need.area.code,
+				place: placeOf(need.area),
+				around: aroundOf(need.area),
+				item: item.key,
+				unit: item.unit,
+				quantity: quantities?.get(need.id) ?? need.unmet,
+				free: need.unmet,
+				taken: false,
+			});
+		}
+		this.#changed();
+	}
+
+	remove(need: string): void {
+		this.lines = this.lines.filter((line) => line.need !== need);
+		this.#changed();
+	}
+
+	clear(): void {
+		this.lines = [];
+		this.#changed();
+	}
+
+	set(need: string, quantity: number): void {
+		const line = this.lines.find((line) => line.need === need);
+		if (!line) return;
+		line.quantity = Math.min(Math.max(1, Math.floor(quantity) || 1), Math.max(line.free, 1));
+		this.#changed();
+	}
+
+	/** Other content is another claim, and needs another key. */
+	#changed(): void {
+		this.#key = null;
+		this.refusals = [];
+		this.error = null;
+		this.#keep();
+	}
+
+	#keep(): void {
+		const kept: Kept = { lines: $state.snapshot(this.lines), key: this.#key, claim: this.claim };
+		localStorage.setItem(KEPT, JSON.stringify(kept));
+	}
+
+	#hear(needs: readonly Need[]): void {
+		for (const need of needs) {
+			const line = this.lines.find((line) => line.need === need.id);
+			if (!line || this.busy || line.free === need.unmet) continue;
+			line.taken = need.unmet < line.quantity;
+			line.free = need.unmet;
+		}
+	}
+
+	/** Sends what is in the basket. Pressed twice, or sent again after a lost answer, it is one claim. */
+	async send(onConflict: 'REFUSE' | 'TAKE_FREE' = 'REFUSE'): Promise<void> {
+		if (this.busy || this.lines.length === 0) return;
+		this.busy = true;
+		this.error = null;
+		this.#key ??= `${onConflict}-${crypto.randomUUID()}`;
+		this.#keep();
+		const lines = this.lines.map((line) => ({ needId: line.need, quantity: line.quantity }));
+		try {
+			const asked = performance.now();
+			const { claimNeeds } = await ask(ClaimNeeds, { input: { idempotencyKey: this.#key, lines, onConflict } });
+			this.#key = null;
+			if (claimNeeds.__typename === 'ClaimAccepted') {
+				const { claim, replayed } = claimNeeds;
+				// A fresh claim was made while it was asked for, by the server's clock.
+				if (!replayed) this.skew = Date.parse(claim.createdAt) - (Date.now() - (performance.now() - asked) / 2);
+				this.claim = claim;
+				this.shortfalls = claimNeeds.shortfalls;
+				this.refusals = [];
+				this.lines = [];
+			} else {
+				this.refusals = claimNeeds.refusals;
+				for (const refusal of claimNeeds.refusals) {
+					const line = this.lines.find((line) => line.need === refusal.needId);
+					if (line) line.free = refusal.free;
+				}
+			}
+		} catch (error) {
+			this.error = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
+			if (!this.error.open) this.#key = null;
+		}
+		this.busy = false;
+		this.#keep();
+	}
+
+	/** Takes what is free of it: another claim than the one that was refused. */
+	async takeFree(): Promise<void> {
+		this.#key = null;
+		await this.send('TAKE_FREE');
+	}
+
+	async #step(step: () => Promise<Claim>): Promise<void> {
+		if (this.busy) return;
+		this.busy = true;
+		this.error = null;
+		try {
+			this.claim = await step();
+		} catch (error) {
+			this.error = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
+		}
+		this.busy = false;
+		this.#keep();
+	}
+
+	confirm(): Promise<void> {
+		return this.#step(async () => (await ask(ConfirmClaim, { id: this.claim!.id })).confirmClaim);
+	}
+
+	renew(): Promise<void> {
+		return this.#step(async () => (await ask(RenewClaim, { id: this.claim!.id })).renewClaim);
+	}
+
+	release(): Promise<void> {
+		return this.#step(async () => (await ask(ReleaseClaim, { id: this.claim!.id })).releaseClaim);
+	}
+
+	/** The claim is done with; what ran out goes back into the basket where it is to be taken again. */
+	close(again = false): void {
+		const lines = this.claim?.lines ?? [];
+		if (again) {
+			for (const { need, quantity } of lines) {
+				this.lines.push({
+					need: need.id,
+					code: need.area.code,
+					place: placeOf(need.area),
+					around: aroundOf(need.area),
+					item: need.item.key,
+					unit: need.item.unit,
+					quantity,
+					free: quantity,
+					taken: false,
+				});
+			}
+		}
+		this.claim = null;
+		this.shortfalls = [];
+		this.#changed();
+	}
+}
+
+export const basket = new Basket();

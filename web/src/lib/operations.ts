@@ -1,0 +1,195 @@
+/** Every question that the page asks, in one place: checked against schema.graphql. */
+import { graphql } from './graphql';
+
+export const NeedRow = graphql(`
+	fragment NeedRow on Need @_unmask {
+		id
+		severity
+		required
+		allocated
+		delivered
+		unmet
+		service
+		status
+		version
+		periodEnd
+		area { code name households parent { code name parent { code name } } }
+	}
+`);
+
+export const Programs = graphql(`
+	query Programs($locale: Locale!) {
+		programs {
+			key
+			name(locale: $locale)
+			holdSeconds
+			maxRenewals
+			items { key name(locale: $locale) unit kind }
+		}
+	}
+`);
+
+export const MapCoverage = graphql(`
+	query MapCoverage($level: AreaLevel!, $where: NeedFilter!, $view: BBoxInput!) {
+		areaCoverage(level: $level, where: $where, view: $view) {
+			area { code name households }
+			coverage { needCount unservedCount required allocated delivered unmet }
+		}
+	}
+`);
+
+export const Breaks = graphql(`
+	query Breaks($level: AreaLevel!, $item: String!) {
+		coverageBreaks(level: $level, item: $item)
+	}
+`);
+
+export const OneArea = graphql(`
+	query OneArea($code: String!, $where: NeedFilter!) {
+		area(code: $code) {
+			code
+			name
+			households
+			coverage(where: $where) { needCount unservedCount required allocated delivered unmet }
+		}
+	}
+`);
+
+export const InView = graphql(
+	`
+	query InView($where: NeedFilter!, $first: Int!, $after: String) {
+		needs(where: $where, orderBy: PRIORITY, first: $first, after: $after) {
+			totalCount
+			nodes { ...NeedRow }
+			pageInfo { hasNextPage endCursor }
+		}
+	}
+`,
+	[NeedRow],
+);
+
+export const Totals = graphql(`
+	query Totals($where: NeedFilter!) {
+		coverage(where: $where) { needCount unservedCount unservedAreaCount required allocated delivered unmet }
+	}
+`);
+
+export const NeedsChanged = graphql(
+	`
+	subscription NeedsChanged($where: NeedFilter!) {
+		needsChanged(where: $where) { ...NeedRow }
+	}
+`,
+	[NeedRow],
+);
+
+export const Search = graphql(`
+	query Search($text: String!) {
+		searchAreas(text: $text, first: 8) {
+			code
+			name
+			level
+			bbox
+			point
+			parent { name parent { name parent { name } } }
+		}
+	}
+`);
+
+export const AreaPage = graphql(
+	`
+	query AreaPage($code: String!, $where: NeedFilter!) {
+		area(code: $code) {
+			code
+			name
+			label
+			level
+			households
+			poorHouseholds
+			bbox
+			point
+			geometryIsGenerated
+			parent { code name level parent { code name level parent { code name level parent { code name level parent { code name level } } } } }
+			coverage(where: $where) { needCount unservedCount unservedAreaCount required allocated delivered unmet }
+			needs(first: 100, where: {}) {
+				totalCount
+				nodes { ...NeedRow item { key } program { key } }
+			}
+		}
+	}
+`,
+	[NeedRow],
+);
+
+export const AreaChildren = graphql(`
+	query AreaChildren($level: AreaLevel!, $where: NeedFilter!) {
+		areaCoverage(level: $level, where: $where) {
+			area { code name households }
+			coverage { needCount unservedCount required allocated delivered unmet }
+		}
+	}
+`);
+
+export const ClaimView = graphql(
+	`
+	fragment ClaimView on Claim @_unmask {
+		id
+		status
+		createdAt
+		expiresAt
+		renewals
+		lines { id quantity status need { ...NeedRow item { key unit } program { key maxRenewals } } }
+	}
+`,
+	[NeedRow],
+);
+
+export const ClaimNeeds = graphql(
+	`
+	mutation ClaimNeeds($input: ClaimNeedsInput!) {
+		claimNeeds(input: $input) {
+			__typename
+			... on ClaimAccepted {
+				replayed
+				claim { ...ClaimView }
+				shortfalls { needId requested free freesAt reason }
+			}
+			... on ClaimRefused {
+				replayed
+				refusals { needId requested free freesAt reason }
+			}
+		}
+	}
+`,
+	[ClaimView],
+);
+
+export const ConfirmClaim = graphql(`mutation ConfirmClaim($id: ID!) { confirmClaim(id: $id) { ...ClaimView } }`, [
+	ClaimView,
+]);
+export const RenewClaim = graphql(`mutation RenewClaim($id: ID!) { renewClaim(id: $id) { ...ClaimView } }`, [ClaimView]);
+export const ReleaseClaim = graphql(`mutation ReleaseClaim($id: ID!) { releaseClaim(id: $id) { ...ClaimView } }`, [
+	ClaimView,
+]);
+
+export const Plan = graphql(
+	`
+	query Plan($input: PlanMatchInput!, $locale: Locale!) {
+		planMatch(input: $input) {
+			areas
+			bound
+			value
+			quantity
+			unplaced
+			lines { quantity reason(locale: $locale) need { ...NeedRow } }
+		}
+	}
+`,
+	[NeedRow],
+);
+
+export const Viewer = graphql(`
+	query Viewer {
+		viewer { email roles organization { id name status } }
+	}
+`);

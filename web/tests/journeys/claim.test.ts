@@ -1,0 +1,139 @@
+/** A donor claims what somebody else is looking at, too. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { accessible, drawn, fits, launch, PHONE, shoot, stateOf, visit, DESK } from './browser';
+
+const HERE = '/#map=15/-6.135/106.905';
+let browser: Browser;
+let donor: string;
+let other: string;
+beforeAll(async () => {
+	browser = await launch();
+	donor = inject('keys')['donor@demo.example']!;
+	other = inject('keys')['agregator@demo.example']!;
+});
+afterAll(() => browser.close());
+
+const codeOf = (page: Page) => page.evaluate(() => (JSON.parse(localStorage.getItem('salur.basket')!) as { lines: { code: string }[] }).lines[0]!.code);
+
+test('a claim recolours the other open map and says so in the other basket; taking what is free names the rest', async () => {
+	const [a, b] = [await visit(browser, HERE, DESK, donor), await visit(browser, HERE, DESK, other)];
+	await drawn(a.page);
+	await drawn(b.page);
+	// Both pick the first two; the first of them is the same need.
+	for (const { page } of [a, b]) {
+		for (let i = 0; i < 2; i++) await page.getByRole('button', { name: /^Tambah: / }).first().click();
+	}
+	const code = await codeOf(a.page);
+	expect(await codeOf(b.page)).toBe(code);
+	const before = await stateOf(b.page, 'rt', code);
+	await a.page.getByRole('link', { name: /Keranjang \(2\)/ }).click();
+	await accessible(a.page);
+	await shoot(a.page, 'basket');
+	// Half of the first one only, so that something of it stays free.
+	const quantity = a.page.getByRole('spinbutton').first();
+	await quantity.fill('10');
+	await quantity.blur();
+	// Pressed twice: one claim.
+	await a.page.getByRole('button', { name: 'Klaim semuanya' }).dblclick();
+	await a.page.getByRole('heading', { name: 'Ditahan untuk Anda' }).waitFor();
+	await accessible(a.page);
+	await shoot(a.page, 'claim-held');
+	// The other map and list change by themselves.
+	await expect.poll(async () => (await stateOf(b.page, 'rt', code))['hatch'], { timeout: 60_000 }).toBe(1);
+	expect(before['hatch']).toBe(0);
+	await b.page.getByRole('link', { name: /Keranjang \(2\)/ }).click();
+	await b.page.getByText(/baru saja diambil/).first().waitFor();
+	await shoot(b.page, 'basket-taken');
+	await b.page.getByRole('button', { name: 'Klaim semuanya' }).click();
+	await b.page.getByText('Belum ada yang diklaim').waitFor();
+	await b.page.getByText(/sudah diambil pihak lain · tersisa/).waitFor();
+	await accessible(b.page);
+	await shoot(b.page, 'claim-refused');
+	await b.page.getByRole('button', { name: 'Ambil yang tersedia' }).click();
+	await b.page.getByRole('heading', { name: 'Ditahan untuk Anda' }).waitFor();
+	await b.page.getByRole('button', { name: 'Lepaskan' }).click();
+	await b.page.getByRole('button', { name: 'Lepaskan' }).click();
+	await b.page.getByText('Klaim dilepaskan.').waitFor();
+	await a.page.getByRole('button', { name: 'Perpanjang' }).click();
+	await a.page.getByText(/Masih bisa diperpanjang 1 kali/).waitFor();
+	await a.page.getByRole('button', { name: 'Konfirmasi klaim' }).click();
+	await a.page.getByText('Klaim dikonfirmasi').waitFor();
+	await accessible(a.page);
+	expect([a.errors, b.errors]).toEqual([[], []]);
+	await Promise.all([a.context.close(), b.context.close()]);
+});
+
+test('an answer that is lost on the way back makes no second claim', async () => {
+	const { page, context } = await visit(browser, HERE, DESK, donor);
+	await drawn(page);
+	await page.getByRole('button', { name: /^Tambah: / }).nth(3).click();
+	await page.getByRole('link', { name: /Keranjang \(1\)/ }).click();
+	const keys: string[] = [];
+	await page.route('**/graphql', async (route) => {
+		const body = route.request().postDataJSON() as { query: string; variables: { input?: { idempotencyKey: string } } };
+		if (!body.query.includes('mutation ClaimNeeds')) return route.fallback();
+		keys.push(body.variables.input!.idempotencyKey);
+		if (keys.length > 1) return route.fallback();
+		// The server did it; the phone never heard.
+		await route.fetch();
+		await route.abort('connectionreset');
+	});
+	await page.getByRole('button', { name: 'Klaim semuanya' }).click();
+	await page.getByText('Klaim Anda tidak akan tercatat dua kali').waitFor();
+	await page.getByRole('button', { name: 'Coba lagi' }).click();
+	await page.getByRole('heading', { name: 'Ditahan untuk Anda' }).waitFor();
+	expect(keys).toHaveLength(2);
+	expect(keys[0]).toBe(keys[1]);
+	await context.close();
+});
+
+test('an offer fills the basket with reasons, on a phone', async () => {
+	const { page, context } = await visit(browser, '/keranjang', PHONE, donor);
+	await page.getByLabel(/Jumlah yang Anda punya/).fill('250');
+	await page.getByRole('button', { name: 'Usulkan' }).click();
+	await page.getByText(/250 paket untuk \d+ wilayah/).first().waitFor();
+	await fits(page);
+	await accessible(page);
+	await shoot(page, 'plan-phone');
+	await page.getByRole('button', { name: 'Masukkan ke keranjang' }).click();
+	await page.getByRole('button', { name: 'Klaim semuanya' }).waitFor();
+	await fits(page);
+	await context.close();
+});
+
+test('the keyboard alone leads from the first page to a confirmed claim', async () => {
+	const { page, context } = await visit(browser, HERE, DESK);
+	await drawn(page);
+	const tabTo = async (name: RegExp, key = 'Tab') => {
+		for (let i = 0; i < 80; i++) {
+			await page.keyboard.press(key);
+			const text = await page.evaluate(() => {
+				const at = document.activeElement as HTMLElement;
+				return at.getAttribute('aria-label') ?? at.innerText ?? at.id;
+			});
+			if (name.test(text ?? '')) return;
+		}
+		throw new Error(`${name} cannot be reached with the Tab key`);
+	};
+	await tabTo(/^Tambah: /);
+	await page.keyboard.press('Enter');
+	await tabTo(/Keranjang \(1\)/, 'Shift+Tab');
+	await page.keyboard.press('Enter');
+	await page.getByRole('link', { name: 'Masuk untuk mengklaim' }).waitFor();
+	await tabTo(/Masuk untuk mengklaim/);
+	await page.keyboard.press('Enter');
+	await page.getByLabel('Kunci API').waitFor();
+	await accessible(page);
+	await shoot(page, 'sign-in');
+	await page.getByLabel('Kunci API').focus();
+	await page.keyboard.type(donor);
+	await page.keyboard.press('Enter');
+	await tabTo(/^Klaim semuanya$/);
+	await page.keyboard.press('Enter');
+	await page.getByRole('button', { name: 'Konfirmasi klaim' }).waitFor();
+	await tabTo(/^Konfirmasi klaim$/);
+	await page.keyboard.press('Enter');
+	await page.getByText('Klaim dikonfirmasi').waitFor();
+	await context.close();
+});
