@@ -4,6 +4,7 @@ use super::database::{DatabaseFlags, store_failure};
 use super::outcome::{Failure, show};
 use super::progress::Progress;
 use crate::domain::area::AreaLevel;
+use crate::domain::nik;
 use crate::domain::organization::OrganizationCategory;
 use crate::import::{Aliases, AreaOptions, CodeSystem, ColumnMap, Note, Report, SourceFile};
 use crate::service::imports::{self, ImportFailure, Terms};
@@ -67,7 +68,7 @@ pub struct Areas {
     #[arg(long, value_name = "FILE")]
     aliases: Vec<PathBuf>,
     /// Who publishes it [default: the files' names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named)]
     source: Option<String>,
     #[command(flatten)]
     run: RunFlags,
@@ -95,7 +96,7 @@ Example:
   salur import distributions bansos.csv --source 'dinas-sosial'")]
 pub struct Distributions {
     /// Whose records these are; external ids are theirs
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = named)]
     source: String,
     /// Of organisations that are not known yet; they are entered as PENDING
     #[arg(long, default_value = "CIVIL_SOCIETY", value_parser = super::people::category_of)]
@@ -114,6 +115,11 @@ Example:
 pub struct Rules {
     #[command(flatten)]
     run: RunFlags,
+}
+
+/// A name that is kept with what came under it.
+fn named(text: &str) -> Result<String, String> {
+    if nik::is_in(text) { Err(nik::REFUSAL.into()) } else { Ok(text.to_owned()) }
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use super::outcome::{Failure, show};
 use crate::domain::actor::Role;
 use crate::domain::area::AreaCode;
 use crate::domain::ids::OrganizationId;
+use crate::domain::nik;
 use crate::domain::organization::{OrganizationCategory, OrganizationStatus};
 use crate::service::accounts::email_address;
 use crate::store::{AddOrganization, AddUser, NewUser};
@@ -81,6 +82,9 @@ impl Organization {
         let name = flags.name.trim().to_owned();
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
             return Err(Failure::usage("--name takes 1 to 200 characters without line breaks"));
+        }
+        if nik::is_in(&name) {
+            return Err(Failure::usage(format!("--name {}", nik::REFUSAL)));
         }
         let (store, settings) = flags.database.open().await?;
         let add = AddOrganization {

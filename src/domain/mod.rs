@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod ids;
 pub mod message;
 pub mod need;
+pub mod nik;
 pub mod organization;
 pub mod overlap;
 pub mod place;

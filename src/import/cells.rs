@@ -1,6 +1,7 @@
 //! Single cells: what counts as empty, and how numbers and dates are written.
 
 use crate::domain::calendar::{Day, Period};
+use crate::domain::nik;
 use crate::domain::quantity::{MAX_QUANTITY, Quantity};
 
 /// The longest name, key or label that is taken, in characters.
@@ -18,8 +19,8 @@ pub(super) fn filled(cell: &str) -> Option<&str> {
     (!empty).then_some(cell)
 }
 
-/// A cell in a sentence: in quotes, in one line, cut after 40 characters. Sixteen digits in a row may be a
-/// person's number (NIK) in a column that should not hold one; they are never repeated.
+/// A cell in a sentence: in quotes, in one line, cut after 40 characters. Sixteen digits may be a person's
+/// number (NIK) in a column that should not hold one; they are never repeated.
 pub(super) fn quote(cell: &str) -> String {
     let mut text = tidy(cell);
     let mut digits = 0;
@@ -30,6 +31,9 @@ pub(super) fn quote(cell: &str) -> String {
     if longest >= 16 {
         return format!("(a number of {longest} digits)");
     }
+    if nik::is_in(&text) {
+        return "(a number of 16 digits)".into();
+    }
     if let Some((at, _)) = text.char_indices().nth(40) {
         text.truncate(at);
         text.push('…');
@@ -37,7 +41,7 @@ pub(super) fn quote(cell: &str) -> String {
     format!("\"{text}\"")
 }
 
-/// A text of its own: filled and not too long.
+/// A text of its own: filled, not too long, and naming nobody by number.
 pub(super) fn text(cell: &str, column: &str) -> Result<String, String> {
     let text = tidy(cell);
     if text.is_empty() {
@@ -45,6 +49,9 @@ pub(super) fn text(cell: &str, column: &str) -> Result<String, String> {
     }
     if text.chars().count() > MAX_TEXT {
         return Err(format!("{column} is longer than {MAX_TEXT} characters"));
+    }
+    if nik::is_in(&text) {
+        return Err(format!("{column} {}", nik::REFUSAL));
     }
     Ok(text)
 }

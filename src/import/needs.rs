@@ -13,6 +13,7 @@ use super::table::{Sheet, SheetRow};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Period;
 use crate::domain::need::Severity;
+use crate::domain::nik;
 use crate::domain::quantity::Quantity;
 use std::collections::HashMap;
 
@@ -192,6 +193,7 @@ pub(super) fn external_id(row: &SheetRow) -> Result<Option<String>, String> {
         id if id.chars().count() > MAX_TEXT || id.chars().any(char::is_control) => {
             Err(format!("external_id is longer than {MAX_TEXT} characters or holds a line break"))
         }
+        id if nik::is_in(id) => Err(format!("external_id {}", nik::REFUSAL)),
         id => Ok(Some(id.to_owned())),
     }
 }

@@ -7,6 +7,7 @@ use super::reference::{KnownProgram, Reference};
 use super::report::{Account, Change, Report, Spot};
 use super::source::SourceFile;
 use super::table::{Sheet, SheetRow};
+use crate::domain::nik;
 use crate::domain::program::{ItemKind, Program};
 use std::collections::BTreeMap;
 
@@ -158,6 +159,9 @@ fn key(row: &SheetRow, column: &str) -> Result<String, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if key.is_empty() || key.len() > 64 || !key.bytes().all(plain) {
         return Err(format!("{column} {} is not a key: 1 to 64 letters, digits, _ and -", quote(key)));
+    }
+    if nik::is_in(key) {
+        return Err(format!("{column} {}", nik::REFUSAL));
     }
     Ok(key.to_owned())
 }

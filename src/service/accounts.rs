@@ -105,11 +105,14 @@ pub(super) fn email(field: &str, text: &str) -> Result<String, ServiceError> {
     email_address(text).ok_or_else(|| ServiceError::bad(field, "an e-mail address is written like dian@donor.example"))
 }
 
-/// A name or number in one line, of 1 to `most` characters.
+/// A name or number in one line, of 1 to `most` characters, and no person's.
 pub(super) fn line(field: &str, text: &str, most: usize) -> Result<String, ServiceError> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > most || text.chars().any(char::is_control) {
         return Err(ServiceError::bad(field, format!("must have 1 to {most} characters without line breaks")));
+    }
+    if crate::domain::nik::is_in(text) {
+        return Err(ServiceError::bad(field, crate::domain::nik::REFUSAL));
     }
     Ok(text.to_owned())
 }

@@ -38,6 +38,7 @@ use crate::audit::signing::SigningKey;
 use crate::domain::actor::{Actor, Role, User};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
+use crate::domain::nik;
 use crate::domain::organization::Standing;
 use crate::metrics::{Claimed, Metrics, Readings};
 use crate::spatial::Shape;
@@ -233,7 +234,7 @@ fn keyed(
     Ok(Keyed::new(scope, operation, key, normalised))
 }
 
-/// Words that a person typed: not empty, at most 2,000 characters.
+/// Words that a person typed: not empty, at most 2,000 characters, naming nobody by number.
 fn words(field: &str, text: &str) -> Result<String, ServiceError> {
     let text = text.trim();
     if text.is_empty() {
@@ -245,6 +246,7 @@ fn words(field: &str, text: &str) -> Result<String, ServiceError> {
 fn optional_words(field: &str, text: Option<&str>) -> Result<Option<String>, ServiceError> {
     match text {
         Some(text) if text.chars().count() > 2_000 => Err(ServiceError::bad(field, "has more than 2000 characters")),
+        Some(text) if nik::is_in(text) => Err(ServiceError::bad(field, nik::REFUSAL)),
         // PostgreSQL keeps no such text.
         Some(text) if text.contains('\0') => Err(ServiceError::bad(field, "must not contain the character U+0000")),
         other => Ok(other.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)),

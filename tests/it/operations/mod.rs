@@ -1,5 +1,6 @@
 //! Running it: what the log and the figures say, how a server leaves, how releases follow each other.
 
+mod canaries;
 mod drain;
 mod messages;
 mod restore;
