@@ -6,6 +6,7 @@ mod graphql;
 mod health;
 mod pages;
 mod requests;
+mod sign_on;
 mod websocket;
 
 use crate::graphql::Schema;
@@ -53,6 +54,8 @@ fn routes(service: Service, drain: Drain) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))
         .route("/metrics", get(health::metrics))
+        .route("/auth/oidc/start", get(sign_on::start))
+        .route("/auth/oidc/callback", get(sign_on::callback))
         .fallback(pages::not_found);
     let timed =
         api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());

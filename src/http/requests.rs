@@ -21,8 +21,18 @@ use tracing::{Instrument, Span, field};
 const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes that figures and lines name; everything else is `other`.
-const ROUTES: [&str; 8] =
-    ["/graphql", "/graphql/ws", "/", "/graphiql", "/health/live", "/health/ready", "/health/atlas", "/metrics"];
+const ROUTES: [&str; 10] = [
+    "/graphql",
+    "/graphql/ws",
+    "/",
+    "/graphiql",
+    "/health/live",
+    "/health/ready",
+    "/health/atlas",
+    "/metrics",
+    "/auth/oidc/start",
+    "/auth/oidc/callback",
+];
 
 /// How a request ends whose caller hangs up; a number that others use for it, too.
 const HUNG_UP: u16 = 499;

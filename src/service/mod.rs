@@ -21,6 +21,7 @@ pub mod organizations;
 pub mod overlaps;
 mod passwords;
 pub mod people;
+pub mod sign_on;
 pub mod visits;
 
 pub use error::{Code, Retry, ServiceError};
@@ -38,6 +39,7 @@ use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::Standing;
 use crate::metrics::{Claimed, Metrics, Readings};
+use crate::oidc::Provider;
 use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::{Arc, OnceLock};
@@ -61,6 +63,7 @@ struct Inner {
     users: fresh::Fresh<[u8; 32], User>,
     standings: fresh::Fresh<OrganizationId, Standing>,
     letters: letters::Letters,
+    sign_on: OnceLock<Provider>,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -87,6 +90,7 @@ impl Service {
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
             letters: letters::Letters::default(),
+            sign_on: OnceLock::new(),
         }));
         service.listen_to_commits();
         service
