@@ -22,6 +22,8 @@ pub struct Settings {
     pub public_url: String,
     /// The mail server, and who writes; `None`: no mail is sent.
     pub smtp: Option<(Secret, String)>,
+    /// A city's single sign-on: its issuer, our name there, and our secret.
+    pub oidc: Option<(String, String, Secret)>,
     /// Where keys rest: beside an SQLite file, else the working directory, unless set.
     pub data_dir: PathBuf,
     /// Which log lines are written, as `level` or `target=level,…`; `None`: the command's own choice.
@@ -56,6 +58,9 @@ pub struct Given {
     pub public_url: Option<String>,
     pub smtp: Option<Secret>,
     pub smtp_from: Option<String>,
+    pub oidc_issuer: Option<String>,
+    pub oidc_client_id: Option<String>,
+    pub oidc_client_secret: Option<Secret>,
     pub data_dir: Option<PathBuf>,
     pub log: Option<String>,
     pub log_format: Option<String>,
@@ -88,8 +93,8 @@ impl Settings {
             Err(error) => {
                 let why = error.message().replace('\n', " ");
                 return Err(BadSetting(format!(
-                    "{FILE}: {why}; it may set database, listen, public_url, smtp, smtp_from, data_dir, log \
-                     and log_format"
+                    "{FILE}: {why}; it may set database, listen, public_url, smtp, smtp_from, oidc_issuer, \
+                     oidc_client_id, oidc_client_secret, data_dir, log and log_format"
                 )));
             }
         };
@@ -125,6 +130,22 @@ impl Settings {
                 return Err(BadSetting("SALUR_SMTP_FROM: say who writes the mails, like salur@city.example".into()));
             }
         };
+        let oidc = [
+            flags.oidc_issuer.or_else(|| variable("SALUR_OIDC_ISSUER")).or(file.oidc_issuer),
+            flags.oidc_client_id.or_else(|| variable("SALUR_OIDC_CLIENT_ID")).or(file.oidc_client_id),
+        ];
+        let secret = flags.oidc_client_secret.or_else(|| variable("SALUR_OIDC_CLIENT_SECRET").map(Secret));
+        let oidc = match (oidc, secret.or(file.oidc_client_secret)) {
+            ([None, None], None) => None,
+            ([Some(issuer), Some(client)], Some(secret)) => Some((issuer, client, secret)),
+            _ => {
+                return Err(BadSetting(
+                    "single sign-on needs all three of SALUR_OIDC_ISSUER, SALUR_OIDC_CLIENT_ID and \
+                     SALUR_OIDC_CLIENT_SECRET; set them all, or none"
+                        .into(),
+                ));
+            }
+        };
         let data_dir = flags
             .data_dir
             .or_else(|| variable("SALUR_DATA_DIR").map(PathBuf::from))
@@ -149,7 +170,7 @@ impl Settings {
             )));
         }
         let traces = collector(variable)?;
-        Ok(Settings { database, listen, public_url, smtp, data_dir, log, log_json, web_dir, basemap, traces })
+        Ok(Settings { database, listen, public_url, smtp, oidc, data_dir, log, log_json, web_dir, basemap, traces })
     }
 
     /// The database's address for people to read: without a password.
@@ -305,6 +326,15 @@ mod tests {
             set.smtp.map(|(server, from)| (server.0, from)),
             Some((server.1.into(), "salur@city.example".into()))
         );
+    }
+
+    #[test]
+    fn single_sign_on_takes_three_settings_or_none() {
+        let lines = "oidc_issuer = \"https://sso.example\"\noidc_client_id = \"salur\"\n";
+        let refused = settings(Given::default(), &[], lines).expect_err("the secret is missing");
+        assert!(refused.contains("SALUR_OIDC_CLIENT_SECRET"), "{refused}");
+        let set = settings(Given::default(), &[("SALUR_OIDC_CLIENT_SECRET", "geheim")], lines).expect("good settings");
+        assert!(set.oidc.is_some() && !format!("{set:?}").contains("geheim"));
     }
 
     #[test]

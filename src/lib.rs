@@ -20,6 +20,7 @@ pub mod clock;
 pub mod config;
 pub mod mail;
 pub mod metrics;
+pub mod oidc;
 pub mod planted;
 pub mod random;
 pub mod telemetry;

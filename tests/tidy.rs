@@ -50,6 +50,7 @@ const ROOMS: &[Room] = &[
             "telemetry",
             "planted",
             "mail",
+            "oidc",
         ],
         "use cases authorise, call and announce",
     ),
@@ -74,6 +75,7 @@ const ROOMS: &[Room] = &[
     room("random", &[], "a leaf"),
     room("config", &[], "a leaf"),
     room("mail", &[], "a leaf: letters leave by it, and nobody else knows how"),
+    room("oidc", &["metrics"], "a leaf but for a stopwatch: single sign-on is spoken to here alone"),
     room("planted", &[], "a leaf: bugs that are in no release"),
     room("metrics", &[], "a leaf that counts and knows nobody"),
     room("telemetry", &["random"], "a leaf but for the references it makes"),
@@ -106,6 +108,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("argon2", &["service"], "elsewhere a password is nothing but a word to pass on"),
     ("zxcvbn", &["service"], "one place judges passwords"),
     ("lettre", &["mail"], "elsewhere a letter is a value to pass on"),
+    ("openidconnect", &["oidc"], "elsewhere somebody who has signed in is a value"),
     ("getrandom", &["random", "audit"], "one door to randomness; a key is made where it is used"),
 ];
 

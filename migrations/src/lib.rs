@@ -22,6 +22,7 @@ mod m20260301_000009_references;
 mod m20260301_000010_identity;
 mod m20260301_000011_outbox;
 mod m20260301_000012_first_right;
+mod m20260301_000013_oidc;
 
 pub struct Migrator;
 
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000010_identity::Step),
             Box::new(m20260301_000011_outbox::Step),
             Box::new(m20260301_000012_first_right::Step),
+            Box::new(m20260301_000013_oidc::Step),
         ]
     }
 }

@@ -25,8 +25,8 @@ use std::ffi::OsString;
 #[command(name = "salur", version, disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Settings come from flags, else the environment (SALUR_DATABASE, SALUR_LISTEN, SALUR_PUBLIC_URL, SALUR_SMTP,
-SALUR_SMTP_FROM, SALUR_DATA_DIR, SALUR_LOG, SALUR_LOG_FORMAT), else salur.toml (database, listen, public_url, smtp,
-smtp_from, data_dir, log, log_format), else defaults.
+SALUR_SMTP_FROM, SALUR_OIDC_ISSUER, SALUR_OIDC_CLIENT_ID, SALUR_OIDC_CLIENT_SECRET, SALUR_DATA_DIR, SALUR_LOG,
+SALUR_LOG_FORMAT), else salur.toml (the same names in small letters without SALUR_), else defaults.
 
 Examples:
   salur demo --print-guide      fill a database with the demo city and say how to look at it

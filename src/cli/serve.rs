@@ -5,6 +5,7 @@ use super::outcome::Failure;
 use crate::config::{Given, Secret, Settings};
 use crate::http::Pages;
 use crate::mail::Carrier;
+use crate::oidc::Provider;
 use crate::service::Service;
 use crate::service::traffic::TrafficLimits;
 use crate::store::Store;
@@ -77,10 +78,15 @@ impl Serve {
         };
         let settings = load(given)?;
         let carrier = self.carrier(&settings)?;
+        let provider = settings
+            .oidc
+            .as_ref()
+            .map(|(issuer, client, secret)| Provider::new(issuer, client, &secret.0, &settings.public_url));
+        let provider = provider.transpose().map_err(|error| Failure::usage(error.to_string()))?;
         let traces = settings.traces.as_deref().map(Traces::to).transpose();
         let traces = traces.map_err(|error| Failure::usage(format!("OpenTelemetry cannot be set up: {error}")))?;
         start_log(&settings, "warn,salur=info", traces.as_ref())?;
-        let served = self.start(settings, carrier).await;
+        let served = self.start(settings, carrier, provider).await;
         if let Some(traces) = traces {
             let _ = tokio::task::spawn_blocking(|| traces.finish()).await;
         }
@@ -100,7 +106,12 @@ impl Serve {
         }
     }
 
-    async fn start(self, settings: Settings, carrier: Option<Carrier>) -> Result<(), Failure> {
+    async fn start(
+        self,
+        settings: Settings,
+        carrier: Option<Carrier>,
+        provider: Option<Provider>,
+    ) -> Result<(), Failure> {
         let store = if self.no_migrate { as_it_stands(&settings).await? } else { open(&settings).await? };
         let key = super::audit::signing_key(&settings, &store).await?;
         let service = Service::with_patience(store, key, Duration::from_secs(self.stale_seconds));
@@ -113,6 +124,9 @@ impl Serve {
         service.reached_at(settings.public_url.clone());
         if let Some(carrier) = carrier {
             service.send_by(carrier);
+        }
+        if let Some(provider) = provider {
+            service.sign_on_by(provider);
         }
         self.listen(settings, service).await
     }

@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for From {
 }
 
 /// A cookie's value. Where there are two of one name, somebody meddles, and neither counts.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
     let mut found = all.flat_map(|header| header.split(';')).filter_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;

@@ -7,6 +7,7 @@ mod health;
 mod pages;
 mod protection;
 mod requests;
+mod sign_on;
 mod tiles;
 mod websocket;
 
@@ -60,6 +61,8 @@ fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))
         .route("/metrics", get(health::metrics))
+        .route("/auth/oidc/start", get(sign_on::start))
+        .route("/auth/oidc/callback", get(sign_on::callback))
         .fallback(pages::page);
     let timed =
         api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());

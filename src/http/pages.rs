@@ -60,7 +60,7 @@ pub async fn page(State(door): State<Door>, method: Method, uri: Uri, headers: H
     door.pages.send(path, keep, &headers).await
 }
 
-fn not_found() -> Response {
+pub(super) fn not_found() -> Response {
     (StatusCode::NOT_FOUND, "there is no such page; the map is /, the API is POST /graphql\n").into_response()
 }
 

@@ -21,8 +21,18 @@ use tracing::{Instrument, Span, field};
 const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The routes that figures and lines name; everything else is `other`.
-const ROUTES: [&str; 8] =
-    ["/graphql", "/graphql/ws", "/", "/api", "/health/live", "/health/ready", "/health/atlas", "/metrics"];
+const ROUTES: [&str; 10] = [
+    "/graphql",
+    "/graphql/ws",
+    "/",
+    "/api",
+    "/health/live",
+    "/health/ready",
+    "/health/atlas",
+    "/metrics",
+    "/auth/oidc/start",
+    "/auth/oidc/callback",
+];
 
 /// The same for addresses of which there are many.
 const BELOW: [&str; 2] = ["/tiles/", "/assets/"];

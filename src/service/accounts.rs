@@ -57,6 +57,8 @@ enum Try {
     LetterTo,
     /// Links that are followed, by address.
     Follow,
+    /// Ways to and from single sign-on, by address: a whole city hall may have one.
+    SignOn,
 }
 
 impl Try {
@@ -69,6 +71,7 @@ impl Try {
             Try::Letter => (30, HOUR),
             Try::LetterTo => (5, HOUR),
             Try::Follow => (60, HOUR),
+            Try::SignOn => (600, 15 * MINUTE),
         }
     }
 }
@@ -136,6 +139,10 @@ impl Service {
             None => Ok(()),
             Some(_) => Err(too_often()),
         }
+    }
+
+    pub(super) async fn may_sign_on(&self, visit: &Visit) -> Result<(), ServiceError> {
+        self.within(vec![allowance(Try::SignOn, &neighbourhood(visit.address))]).await
     }
 
     fn link(&self, page: &str, token: &str) -> Link {

@@ -21,6 +21,7 @@ pub mod organizations;
 pub mod overlaps;
 mod passwords;
 pub mod people;
+pub mod sign_on;
 pub mod tiles;
 pub mod traffic;
 pub mod visits;
@@ -41,6 +42,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::nik;
 use crate::domain::organization::Standing;
 use crate::metrics::{Claimed, Metrics, Readings};
+use crate::oidc::Provider;
 use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::{Arc, OnceLock};
@@ -67,6 +69,7 @@ struct Inner {
     tiles: tiles::Shelf,
     traffic: traffic::Traffic,
     traffic_limits: OnceLock<traffic::TrafficLimits>,
+    sign_on: OnceLock<Provider>,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -96,6 +99,7 @@ impl Service {
             tiles: tiles::Shelf::default(),
             traffic: traffic::Traffic::default(),
             traffic_limits: OnceLock::new(),
+            sign_on: OnceLock::new(),
         }));
         service.listen_to_commits();
         service

@@ -440,6 +440,7 @@ impl Command for EraseAccount {
             "UPDATE api_key SET label = NULL WHERE user_id = $1",
             "DELETE FROM user_role WHERE user_id = $1",
             "DELETE FROM known_device WHERE user_id = $1",
+            "DELETE FROM user_identity WHERE user_id = $1",
         ] {
             tx.run(sql, [id.into()]).await?;
         }

@@ -20,6 +20,7 @@ mod feed;
 mod gauges;
 mod group;
 mod idempotency;
+mod identities;
 mod ledger;
 mod needs;
 mod opening;
@@ -48,6 +49,7 @@ pub use error::StoreError;
 pub use faults::{Fault, FaultStep, Faults};
 pub use feed::{Cursor, Feed, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};
+pub use identities::FindIdentity;
 pub use needs::{
     CloseNeed, ImportNeeds, ImportedNeed, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds,
 };

@@ -1,6 +1,7 @@
-//! Servers of others that run on Node.js: a real mail server.
+//! Servers of others that run on Node.js: a mail server, and a city's single sign-on.
 
 use std::io::{BufRead, BufReader, Lines};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -83,4 +84,19 @@ impl MailServer {
 /// The address of a mail server on this port.
 pub fn url(port: u16) -> String {
     format!("smtp://salur:geheim@127.0.0.1:{port}")
+}
+
+/// A city's single sign-on, as `tests/node/sign-on.js` describes it.
+pub struct SignOnServer {
+    _node: Node,
+    pub address: SocketAddr,
+}
+
+impl SignOnServer {
+    /// It sends people back to `callback` and nowhere else.
+    pub fn start(callback: &str) -> SignOnServer {
+        let (node, port, _) = Node::start("sign-on.js", &[callback]);
+        let port: u16 = port.as_u64().and_then(|port| port.try_into().ok()).expect("a port");
+        SignOnServer { _node: node, address: ([127, 0, 0, 1], port).into() }
+    }
 }

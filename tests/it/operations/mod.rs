@@ -5,6 +5,7 @@ mod drain;
 mod messages;
 mod restore;
 mod rollout;
+mod sign_on;
 mod traces;
 mod upgrades;
 mod watching;

@@ -35,6 +35,7 @@ const ROWS: &[&str] = &[
     "UPDATE need SET external_id = 'e' || id",
     "INSERT INTO outbox (recipient, kind, parameters, state, created_at, at)
      VALUES ('a@example.org', 'K', '{}', 'WAITING', 0, 0), ('b@example.org', 'K', '{}', 'GIVEN_UP', 0, 0)",
+    "INSERT INTO user_identity (issuer, subject, user_id, created_at) SELECT 'i', email, id, 0 FROM app_user",
 ];
 
 /// A constraint, and a statement that it alone must refuse.
@@ -201,6 +202,12 @@ const BREAKS: &[(&str, &str)] = &[
     ("pk_audit_head", "INSERT INTO audit_head SELECT * FROM audit_head"),
     ("pk_feed", "INSERT INTO feed SELECT * FROM feed"),
     ("ck_feed_one", "UPDATE feed SET id = 2"),
+    ("pk_user_identity", "UPDATE user_identity SET subject = 'same'"),
+    ("uq_user_identity_user", "UPDATE user_identity SET user_id = (SELECT min(id) FROM app_user)"),
+    (
+        "fk_user_identity_user",
+        "UPDATE user_identity SET user_id = 999999 WHERE subject = (SELECT min(subject) FROM user_identity)",
+    ),
     // messages
     ("pk_outbox", "INSERT INTO outbox SELECT * FROM outbox"),
     ("ck_outbox_state", "UPDATE outbox SET state = 'LOST'"),
