@@ -2,6 +2,7 @@
 //! working directory, else the defaults.
 
 use serde::Deserialize;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -17,6 +18,10 @@ pub struct Settings {
     /// `sqlite://FILE` or `postgres://…`.
     pub database: String,
     pub listen: SocketAddr,
+    /// Where people reach this server, without a `/` at the end: the links in messages begin with it.
+    pub public_url: String,
+    /// The mail server, and who writes; `None`: no mail is sent.
+    pub smtp: Option<(Secret, String)>,
     /// Where keys rest: beside an SQLite file, else the working directory, unless set.
     pub data_dir: PathBuf,
     /// Which log lines are written, as `level` or `target=level,…`; `None`: the command's own choice.
@@ -31,12 +36,26 @@ pub struct Settings {
     pub traces: Option<String>,
 }
 
+/// A setting that is used and never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 /// One source's word; `None`: it says nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Given {
     pub database: Option<String>,
     pub listen: Option<String>,
+    pub public_url: Option<String>,
+    pub smtp: Option<Secret>,
+    pub smtp_from: Option<String>,
     pub data_dir: Option<PathBuf>,
     pub log: Option<String>,
     pub log_format: Option<String>,
@@ -69,7 +88,8 @@ impl Settings {
             Err(error) => {
                 let why = error.message().replace('\n', " ");
                 return Err(BadSetting(format!(
-                    "{FILE}: {why}; it may set database, listen, data_dir, log and log_format"
+                    "{FILE}: {why}; it may set database, listen, public_url, smtp, smtp_from, data_dir, log \
+                     and log_format"
                 )));
             }
         };
@@ -86,6 +106,24 @@ impl Settings {
             Some((place, text)) => text.parse().map_err(|_| {
                 BadSetting(format!("{place}: {text:?} is not an address; write one like 127.0.0.1:8080 or [::]:8080"))
             })?,
+        };
+        let public_url = [
+            ("--public-url", flags.public_url),
+            ("SALUR_PUBLIC_URL", variable("SALUR_PUBLIC_URL")),
+            ("public_url in salur.toml", file.public_url),
+        ];
+        let public_url = match public_url.into_iter().find_map(|(place, text)| Some((place, text?))) {
+            None => format!("http://{listen}"),
+            Some((place, text)) => web_address(place, &text)?,
+        };
+        let smtp = flags.smtp.or_else(|| variable("SALUR_SMTP").map(Secret)).or(file.smtp);
+        let smtp_from = flags.smtp_from.or_else(|| variable("SALUR_SMTP_FROM")).or(file.smtp_from);
+        let smtp = match (smtp, smtp_from) {
+            (None, _) => None,
+            (Some(server), Some(from)) => Some((server, from)),
+            (Some(_), None) => {
+                return Err(BadSetting("SALUR_SMTP_FROM: say who writes the mails, like salur@city.example".into()));
+            }
         };
         let data_dir = flags
             .data_dir
@@ -111,7 +149,7 @@ impl Settings {
             )));
         }
         let traces = collector(variable)?;
-        Ok(Settings { database, listen, data_dir, log, log_json, web_dir, basemap, traces })
+        Ok(Settings { database, listen, public_url, smtp, data_dir, log, log_json, web_dir, basemap, traces })
     }
 
     /// The database's address for people to read: without a password.
@@ -139,6 +177,19 @@ fn is_web_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let sound = |c: char| c.is_ascii_graphic() && !matches!(c, ';' | ',' | '\'' | '"');
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.chars().all(sound))
+}
+
+/// An address that links can begin with.
+fn web_address(place: &str, text: &str) -> Result<String, BadSetting> {
+    let address = text.trim_end_matches('/');
+    let host = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or_default();
+    let plain = |c: char| c.is_ascii_graphic() && !"?#@\"<>\\".contains(c);
+    if host.is_empty() || host.starts_with('/') || !host.chars().all(plain) {
+        return Err(BadSetting(format!(
+            "{place}: {text:?} is no address of a web server; write one like https://salur.example"
+        )));
+    }
+    Ok(address.to_owned())
 }
 
 /// Where spans go, by the variables that OpenTelemetry names.
@@ -228,6 +279,32 @@ mod tests {
         for wrong in ["maps.example", "https://", "https:///x", "https://a; script-src *", "ftp://a/b"] {
             assert!(basemap(wrong).is_err_and(|e| e.starts_with("SALUR_BASEMAP_STYLE: ")), "{wrong}");
         }
+    }
+
+    #[test]
+    fn links_begin_with_the_public_address_or_else_with_where_the_server_listens() {
+        let public = |environment: &[(&str, &str)]| settings(Given::default(), environment, "").map(|s| s.public_url);
+        assert_eq!(public(&[("SALUR_LISTEN", "127.0.0.1:9")]), Ok("http://127.0.0.1:9".into()));
+        assert_eq!(public(&[("SALUR_PUBLIC_URL", "https://salur.example/")]), Ok("https://salur.example".into()));
+        for wrong in
+            ["salur.example", "https://", "ftp://h", "https://h/?a", "https://u:p@h", "https://a b", "https:///x"]
+        {
+            let refused = public(&[("SALUR_PUBLIC_URL", wrong)]).expect_err("no address");
+            assert!(refused.starts_with("SALUR_PUBLIC_URL: "), "{refused}");
+        }
+    }
+
+    #[test]
+    fn mail_needs_somebody_who_writes_it_and_its_server_is_not_shown() {
+        let server = ("SALUR_SMTP", "smtps://u:geheim@mail.example");
+        let refused = settings(Given::default(), &[server], "").expect_err("nobody writes");
+        assert!(refused.starts_with("SALUR_SMTP_FROM: ") && !refused.contains("geheim"), "{refused}");
+        let set = settings(Given::default(), &[server], "smtp_from = \"salur@city.example\"").expect("good settings");
+        assert!(!format!("{set:?}").contains("geheim"));
+        assert_eq!(
+            set.smtp.map(|(server, from)| (server.0, from)),
+            Some((server.1.into(), "salur@city.example".into()))
+        );
     }
 
     #[test]

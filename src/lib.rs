@@ -18,6 +18,7 @@ pub mod tiles;
 
 pub mod clock;
 pub mod config;
+pub mod mail;
 pub mod metrics;
 pub mod planted;
 pub mod random;

@@ -42,6 +42,9 @@ struct Handles {
     audit_lag: Seconds,
     connections: Family<Connections, Gauge>,
     database_up: Gauge,
+    messages: Family<Outcome, Counter>,
+    outbox_waiting: Gauge,
+    outbox_lag: Seconds,
     subscribers: Gauge,
     ready: Gauge,
     areas: Gauge,
@@ -86,6 +89,16 @@ pub enum Claimed {
     Replayed,
 }
 
+/// What an attempt to hand a message over came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    Sent,
+    /// It is tried again later.
+    Failed,
+    /// It will not be tried again.
+    GivenUp,
+}
+
 /// What is asked only when somebody reads the page.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Readings {
@@ -98,6 +111,15 @@ pub struct Readings {
     pub connections_idle: u32,
     /// `None`: the database did not answer, and these stay as they were.
     pub audit: Option<AuditLag>,
+    /// `None`: the database did not answer, and these stay as they were.
+    pub outbox: Option<Outbox>,
+}
+
+/// Messages that have not been sent, and for how long the oldest has waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Outbox {
+    pub waiting: i64,
+    pub seconds: f64,
 }
 
 /// Audit entries that have no number yet, and the age of the oldest.
@@ -148,6 +170,14 @@ impl Metrics {
             ),
             connections: named(&mut registry, "database_connections", "Connections to the database", Family::default()),
             database_up: named(&mut registry, "database_up", "1 where the database answers", Gauge::default()),
+            messages: named(&mut registry, "messages", "Attempts to hand a message over", Family::default()),
+            outbox_waiting: named(&mut registry, "outbox_waiting", "Messages that wait", Gauge::default()),
+            outbox_lag: named(
+                &mut registry,
+                "outbox_lag_seconds",
+                "Age of the oldest message that waits",
+                Seconds::default(),
+            ),
             subscribers: named(&mut registry, "websocket_connections", "Open WebSockets", Gauge::default()),
             ready: named(&mut registry, "ready", "1 where the map is current", Gauge::default()),
             areas: named(&mut registry, "areas", "Areas in the map", Gauge::default()),
@@ -159,6 +189,9 @@ impl Metrics {
         // A series that is there from the start can be told from one that has never been counted.
         for outcome in [Claimed::Accepted, Claimed::Refused, Claimed::Replayed] {
             drop(handles.claims.get_or_create(&outcome.label()));
+        }
+        for outcome in [Carried::Sent, Carried::Failed, Carried::GivenUp] {
+            drop(handles.messages.get_or_create(&outcome.label()));
         }
         handles.registry = registry;
         Metrics(Arc::new(handles))
@@ -177,6 +210,11 @@ impl Metrics {
 
     pub fn claimed(&self, outcome: Claimed) {
         self.0.claims.get_or_create(&outcome.label()).inc();
+    }
+
+    /// So many messages were handed over, or not.
+    pub fn carried(&self, outcome: Carried, messages: u64) {
+        self.0.messages.get_or_create(&outcome.label()).inc_by(messages);
     }
 
     /// So many held lines ran out, by a commit.
@@ -224,6 +262,10 @@ impl Metrics {
             handles.audit_pending.set(lag.entries);
             handles.audit_lag.set(lag.seconds);
         }
+        if let Some(outbox) = readings.outbox {
+            handles.outbox_waiting.set(outbox.waiting);
+            handles.outbox_lag.set(outbox.seconds);
+        }
         if let Some(lag) = readings.lag {
             handles.feed_lag.set(lag.as_secs_f64());
         }
@@ -245,6 +287,17 @@ impl Claimed {
             Claimed::Accepted => "accepted",
             Claimed::Refused => "refused",
             Claimed::Replayed => "replayed",
+        };
+        Outcome { outcome }
+    }
+}
+
+impl Carried {
+    fn label(self) -> Outcome {
+        let outcome = match self {
+            Carried::Sent => "sent",
+            Carried::Failed => "failed",
+            Carried::GivenUp => "given_up",
         };
         Outcome { outcome }
     }

@@ -49,6 +49,7 @@ const ROOMS: &[Room] = &[
             "metrics",
             "telemetry",
             "planted",
+            "mail",
         ],
         "use cases authorise, call and announce",
     ),
@@ -72,6 +73,7 @@ const ROOMS: &[Room] = &[
     room("clock", &[], "a leaf"),
     room("random", &[], "a leaf"),
     room("config", &[], "a leaf"),
+    room("mail", &[], "a leaf: letters leave by it, and nobody else knows how"),
     room("planted", &[], "a leaf: bugs that are in no release"),
     room("metrics", &[], "a leaf that counts and knows nobody"),
     room("telemetry", &["random"], "a leaf but for the references it makes"),
@@ -101,6 +103,9 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("tracing_opentelemetry", &["telemetry"], "elsewhere a span is one of tracing's"),
     ("clap", &["cli"], "settings reach the other rooms as values"),
     ("ed25519_dalek", &["audit"], "one place signs and verifies"),
+    ("argon2", &["service"], "elsewhere a password is nothing but a word to pass on"),
+    ("zxcvbn", &["service"], "one place judges passwords"),
+    ("lettre", &["mail"], "elsewhere a letter is a value to pass on"),
     ("getrandom", &["random", "audit"], "one door to randomness; a key is made where it is used"),
 ];
 

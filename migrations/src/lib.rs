@@ -19,6 +19,9 @@ mod m20260301_000006_journal;
 mod m20260301_000007_feed;
 mod m20260301_000008_packs;
 mod m20260301_000009_references;
+mod m20260301_000010_identity;
+mod m20260301_000011_outbox;
+mod m20260301_000012_first_right;
 
 pub struct Migrator;
 
@@ -35,6 +38,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000007_feed::Step),
             Box::new(m20260301_000008_packs::Step),
             Box::new(m20260301_000009_references::Step),
+            Box::new(m20260301_000010_identity::Step),
+            Box::new(m20260301_000011_outbox::Step),
+            Box::new(m20260301_000012_first_right::Step),
         ]
     }
 }

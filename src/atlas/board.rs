@@ -259,10 +259,11 @@ fn tally_mut(tallies: &mut Vec<(u32, Tally)>, item: u32) -> &mut Tally {
     &mut tallies[at].1
 }
 
-/// SHA-256 over id, version, required, reserved and delivered of each need by ascending id, each as
-/// eight bytes, the highest first. The order in which the needs are given does not matter.
-pub fn digest_of(needs: &[Need]) -> [u8; 32] {
-    digest_lines(needs.iter().map(digest_line).collect())
+/// SHA-256 over the salt and over id, version, required, reserved and delivered of each need by
+/// ascending id, each as eight bytes, the highest first. The order in which the needs are given does not
+/// matter. Without a secret salt, who knows nearly all counters could try out the rest.
+pub fn digest_of(salt: &str, needs: &[Need]) -> [u8; 32] {
+    digest_lines(salt, needs.iter().map(digest_line).collect())
 }
 
 fn digest_line(need: &Need) -> [i64; 5] {
@@ -270,9 +271,10 @@ fn digest_line(need: &Need) -> [i64; 5] {
     [need.id.0, need.version, c.required().get(), c.reserved().get(), c.delivered().get()]
 }
 
-pub(super) fn digest_lines(mut lines: Vec<[i64; 5]>) -> [u8; 32] {
+pub(super) fn digest_lines(salt: &str, mut lines: Vec<[i64; 5]>) -> [u8; 32] {
     lines.sort_unstable();
     let mut hash = Sha256::new();
+    hash.update(salt);
     for number in lines.into_iter().flatten() {
         hash.update(number.to_be_bytes());
     }

@@ -3,11 +3,13 @@
 //! An area's slot is its place in the order of codes. Parts of a code have fixed widths and a dot sorts
 //! before digits, so an area and all below it are a contiguous range of slots.
 
+use super::query::Sight;
 use crate::domain::area::{AreaCode, AreaLevel, PointSource};
 use crate::domain::ids::{AreaId, ItemId, NeedId, ProgramId};
 use crate::domain::need::Need;
 use crate::domain::place::{Bounds, LonLat};
 use crate::domain::program::{Item, Program};
+use crate::domain::quantity::Quantity;
 use crate::spatial::{Shape, SpatialIndex, distance_between, distance_m};
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -88,6 +90,8 @@ struct Plot {
     parent: Option<u32>,
     /// One past the last slot below it.
     end: u32,
+    /// The public is not told of its households.
+    hidden: bool,
     point: Option<(LonLat, PointSource)>,
 }
 
@@ -158,10 +162,11 @@ impl Ground {
             let level = area.code.level();
             by_level[level as usize - 1].push(slot);
             above.push(slot);
-            plots.push(Plot { area, level, parent, end: 0, point });
+            plots.push(Plot { area, level, parent, end: 0, hidden: false, point });
         }
         let end = plots.len() as u32;
         above.into_iter().for_each(|slot| plots[slot as usize].end = end);
+        hide_small_counts(&mut plots);
         let index = SpatialIndex::build(
             plots
                 .iter()
@@ -280,6 +285,12 @@ impl Ground {
         start..start + covered as u32
     }
 
+    /// Needs as the public sees them; what stands on no known area comes back as it is.
+    pub(super) fn public_images(&self, needs: &[Need]) -> Vec<Need> {
+        let image = |need: &Need| self.slot_of(need.area).map_or(*need, |slot| need.for_public(self.level(slot)));
+        needs.iter().map(image).collect()
+    }
+
     pub(super) fn code(&self, slot: u32) -> &AreaCode {
         &self.plots[slot as usize].area.code
     }
@@ -337,6 +348,36 @@ impl Ground {
             (None, Some((point, _))) => Some(distance_between(from, point)),
             (None, None) => None,
         }
+    }
+}
+
+/// Marks the areas whose households the public is not told of.
+///
+/// An RT with a count of one to four hides the counts of all areas right below the same one: of a hidden
+/// family only the sum is known, which stands above it. An only child's counts are its parent's, so a
+/// parent with one small child is small itself. What lies below a hidden area is hidden, too: its sum
+/// would be the hidden count.
+fn hide_small_counts(plots: &mut [Plot]) {
+    let few = |count: Option<i64>| count.is_some_and(|n| (1..Quantity::LEAST_SHOWN.get()).contains(&n));
+    let mut small: Vec<bool> = plots
+        .iter()
+        .map(|p| p.level == AreaLevel::Rt && (few(p.area.households) || few(p.area.poor_households)))
+        .collect();
+    let mut children = vec![0_u32; plots.len()];
+    plots.iter().filter_map(|p| p.parent).for_each(|parent| children[parent as usize] += 1);
+    // Slots ascend from parents to children: backwards, every child has been seen before its parent.
+    for slot in (0..plots.len()).rev() {
+        if let Some(parent) = plots[slot].parent {
+            small[parent as usize] |= small[slot] && children[parent as usize] == 1;
+        }
+    }
+    // The areas with a small one right below; the last stands for what has no parent.
+    let mut hides = vec![false; plots.len() + 1];
+    let above = |plot: &Plot| plot.parent.map_or(children.len(), |parent| parent as usize);
+    plots.iter().zip(&small).filter(|(_, small)| **small).for_each(|(plot, _)| hides[above(plot)] = true);
+    for slot in 0..plots.len() {
+        let up = plots[slot].parent.is_some_and(|parent| plots[parent as usize].hidden);
+        plots[slot].hidden = up || hides[above(&plots[slot])];
     }
 }
 
@@ -405,12 +446,17 @@ impl AreaRef {
         self.plot().point
     }
 
-    pub fn households(&self) -> Option<i64> {
-        self.plot().area.households
+    pub fn households(&self, sight: &Sight) -> Option<i64> {
+        self.plot().area.households.filter(|_| !self.hides_households(sight))
     }
 
-    pub fn poor_households(&self) -> Option<i64> {
-        self.plot().area.poor_households
+    pub fn poor_households(&self, sight: &Sight) -> Option<i64> {
+        self.plot().area.poor_households.filter(|_| !self.hides_households(sight))
+    }
+
+    /// True where both counts are kept from whoever looks, be they known or not.
+    pub fn hides_households(&self, sight: &Sight) -> bool {
+        sight.is_public() && self.plot().hidden
     }
 }
 

@@ -43,7 +43,16 @@ pub struct Atlas(Arc<RwLock<State>>);
 struct State {
     ground: Arc<Ground>,
     board: Board,
+    /// The same as the public sees it: what it must not learn was never on this board, so no filter,
+    /// order, page or total can tell.
+    public: Board,
     ready: bool,
+}
+
+impl State {
+    fn board(&self, sight: &Sight) -> &Board {
+        if sight.is_public() { &self.public } else { &self.board }
+    }
 }
 
 impl Default for Atlas {
@@ -56,8 +65,8 @@ impl Atlas {
     /// An empty map, not ready.
     pub fn new() -> Self {
         let ground = Arc::new(Ground::empty());
-        let board = Board::empty(&ground);
-        Atlas(Arc::new(RwLock::new(State { ground, board, ready: false })))
+        let (board, public) = (Board::empty(&ground), Board::empty(&ground));
+        Atlas(Arc::new(RwLock::new(State { ground, board, public, ready: false })))
     }
 
     /// True from the first [`Atlas::load`] on.
@@ -71,8 +80,9 @@ impl Atlas {
     /// After an error the old map stands.
     pub fn load(&self, contents: Contents) -> Result<(), BadContents> {
         let (ground, needs) = Ground::build(contents)?;
+        let public = Board::build(&ground, ground.public_images(&needs))?;
         let board = Board::build(&ground, needs)?;
-        let state = State { ground: Arc::new(ground), board, ready: true };
+        let state = State { ground: Arc::new(ground), board, public, ready: true };
         let old = std::mem::replace(&mut *self.write(), state);
         // Freed here, after the lock is given back.
         drop(old);
@@ -84,14 +94,15 @@ impl Atlas {
     /// or of an item that the map does not have are counted as skipped, and call for a [`Atlas::load`].
     pub fn apply(&self, needs: &[Need]) -> Applied {
         let mut state = self.write();
-        let State { ground, board, .. } = &mut *state;
+        let State { ground, board, public, .. } = &mut *state;
+        public.apply(ground, &ground.public_images(needs));
         board.apply(ground, needs)
     }
 
     /// [`digest_of`] all needs: to be compared with that of the database's.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self, salt: &str) -> [u8; 32] {
         let lines = self.read().board.digest_lines();
-        board::digest_lines(lines)
+        board::digest_lines(salt, lines)
     }
 
     /// Areas and catalogue as of now.
@@ -100,14 +111,15 @@ impl Atlas {
     }
 
     /// The need, whatever its status: whether the caller may see it is asked of [`Sight::sees`].
-    pub fn need(&self, id: NeedId) -> Option<NeedView> {
-        self.needs_of_ids(&[id]).pop().flatten()
+    pub fn need(&self, id: NeedId, sight: &Sight) -> Option<NeedView> {
+        self.needs_of_ids(&[id], sight).pop().flatten()
     }
 
     /// As [`Atlas::need`], all of one state, in the order asked for.
-    pub fn needs_of_ids(&self, ids: &[NeedId]) -> Vec<Option<NeedView>> {
+    pub fn needs_of_ids(&self, ids: &[NeedId], sight: &Sight) -> Vec<Option<NeedView>> {
         let state = self.read();
-        ids.iter().map(|id| state.board.get(*id).map(|held| NeedView::new(&state.ground, held))).collect()
+        let board = state.board(sight);
+        ids.iter().map(|id| board.get(*id).map(|held| NeedView::new(&state.ground, held, sight))).collect()
     }
 
     /// One page of the needs that the filter takes in.
@@ -136,11 +148,11 @@ impl Atlas {
         query::area_coverage(self, level, filter, view, most)
     }
 
-    /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households:
-    /// see [`scale::breaks`].
+    /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households, as the
+    /// public sees them: see [`scale::breaks`].
     pub fn breaks(&self, level: AreaLevel, item: ItemId) -> Vec<f64> {
         let state = self.read();
-        scale::breaks(&state.ground, &state.board, level, item)
+        scale::breaks(&state.ground, &state.public, level, item)
     }
 
     /// Makes a filter ready for many needs, its geometry worked out for the present edition.

@@ -6,7 +6,7 @@
 
 use super::board::{ALL_ITEMS, Board, Held, Tally};
 use super::ground::{AreaRef, Ground};
-use super::{Atlas, cursor};
+use super::{Atlas, State, cursor};
 use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::calendar::Day;
 use crate::domain::ids::{ItemId, ProgramId};
@@ -23,30 +23,40 @@ use std::sync::Arc;
 pub struct NeedView {
     pub need: Need,
     pub area: AreaRef,
+    /// Small counts of such a need are not shown to whoever looks, be there any or not.
+    pub rounded: bool,
 }
 
 impl NeedView {
-    pub(super) fn new(ground: &Arc<Ground>, held: &Held) -> Self {
-        NeedView { need: held.need, area: ground.at(held.slot) }
+    pub(super) fn new(ground: &Arc<Ground>, held: &Held, sight: &Sight) -> Self {
+        let area = ground.at(held.slot);
+        NeedView { need: held.need, rounded: sight.is_public() && area.level() == AreaLevel::Rt, area }
     }
 }
 
 /// Whose eyes look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
-    /// VERIFIED needs only.
+    /// VERIFIED needs only, without small counts: see [`Need::for_public`].
     Public,
+    /// VERIFIED needs only, as they are.
+    Giver,
     /// VERIFIED needs everywhere, others within this area.
     Officer(AreaCode),
     All,
 }
 
 impl Sight {
+    /// True where small counts are kept from whoever looks.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Sight::Public)
+    }
+
     /// True where whoever looks may know of the need.
     pub fn sees(&self, view: &NeedView) -> bool {
         view.need.status == NeedStatus::Verified
             || match self {
-                Sight::Public => false,
+                Sight::Public | Sight::Giver => false,
                 Sight::Officer(home) => home.covers(view.area.code()),
                 Sight::All => true,
             }
@@ -229,7 +239,7 @@ impl Compiled {
         let usual = [NeedStatus::Reported, NeedStatus::Verified];
         filter.statuses.as_deref().unwrap_or(&usual).iter().for_each(|status| statuses[*status as usize] = true);
         let home = match &filter.sight {
-            Sight::Public => 0..0,
+            Sight::Public | Sight::Giver => 0..0,
             Sight::Officer(home) => ground.covered_by(home),
             Sight::All => ground.all(),
         };
@@ -268,7 +278,13 @@ impl Compiled {
             Scope::Range(range) => range.contains(&slot),
             Scope::Slots(slots) => slots.binary_search(&slot).is_ok(),
         };
-        in_scope && self.takes_level(slot) && self.takes(&Held { need: *need, slot, item })
+        let public = self.filter.sight.is_public();
+        let need = if public { need.for_public(self.ground.level(slot)) } else { *need };
+        in_scope && self.takes_level(slot) && self.takes(&Held { need, slot, item })
+    }
+
+    fn board<'s>(&self, state: &'s State) -> &'s Board {
+        state.board(&self.filter.sight)
     }
 
     pub(super) fn is_of(&self, ground: &Arc<Ground>) -> bool {
@@ -503,7 +519,7 @@ pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError>
         (Order::Nearest, Some(near)) => {
             let state = atlas.read_with(&mut compiled);
             let mut taken = Vec::new();
-            compiled.visit(&state.board, |held| taken.push(*held));
+            compiled.visit(compiled.board(&state), |held| taken.push(*held));
             drop(state);
             let after = after.map(|after| after.key(&compiled.ground));
             nearest(&compiled, near, &taken, *first, after)
@@ -513,7 +529,7 @@ pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError>
             let after = after.map(|after| after.key(&compiled.ground));
             let mut few = FirstFew::new(*first);
             let (mut total, mut before) = (0, 0);
-            compiled.visit(&state.board, |held| {
+            compiled.visit(compiled.board(&state), |held| {
                 total += 1;
                 let key = Key::of(*order, held, 0.0);
                 if after.is_some_and(|after| key <= after) {
@@ -531,7 +547,7 @@ pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError>
     let row = |(key, held): (Key, Held)| Row {
         cursor: cursor::write(*order, &key, compiled.ground.code(held.slot)),
         distance_m: near.and_then(|near| compiled.metres_of(held.slot, &near)),
-        view: NeedView::new(&compiled.ground, &held),
+        view: NeedView::new(&compiled.ground, &held, &filter.sight),
     };
     Ok(Page { rows: rows.into_iter().map(row).collect(), total, has_next, has_previous: before > 0 })
 }
@@ -602,10 +618,10 @@ pub(super) fn coverage(atlas: &Atlas, filter: &Filter) -> Coverage {
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
     let tally = match compiled.kept() {
-        Some((range, item)) => state.board.across(&compiled.ground, range, item),
+        Some((range, item)) => compiled.board(&state).across(&compiled.ground, range, item),
         None => {
             let mut sum = Tally::default();
-            tally_areas(&compiled, &state.board, |_, tally| sum.add(tally));
+            tally_areas(&compiled, compiled.board(&state), |_, tally| sum.add(tally));
             sum
         }
     };
@@ -651,8 +667,8 @@ pub(super) fn area_coverage(
     };
     let in_view = |slot: u32| seen.as_ref().is_none_or(|seen| seen.binary_search(&slot).is_ok());
     let mut rows = match compiled.kept() {
-        Some((range, item)) => kept_rows(&compiled, &state.board, level, range, item, &in_view, most)?,
-        None => counted_rows(&compiled, &state.board, level),
+        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, &in_view, most)?,
+        None => counted_rows(&compiled, compiled.board(&state), level),
     };
     drop(state);
     rows.retain(|(slot, _)| in_view(*slot));
@@ -726,7 +742,7 @@ pub(super) fn candidates(atlas: &Atlas, filter: &Filter, origin: Option<LonLat>)
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
     let mut taken = Vec::new();
-    compiled.visit(&state.board, |held| {
+    compiled.visit(compiled.board(&state), |held| {
         if held.need.status == NeedStatus::Verified && !held.need.counters.free().is_zero() {
             taken.push(*held);
         }
@@ -735,8 +751,10 @@ pub(super) fn candidates(atlas: &Atlas, filter: &Filter, origin: Option<LonLat>)
     let mut candidates = Vec::with_capacity(taken.len());
     for area in taken.chunk_by(|a, b| a.slot == b.slot) {
         let distance_m = origin.and_then(|origin| compiled.ground.distance_m(area[0].slot, origin));
-        candidates
-            .extend(area.iter().map(|held| Candidate { view: NeedView::new(&compiled.ground, held), distance_m }));
+        candidates.extend(
+            area.iter()
+                .map(|held| Candidate { view: NeedView::new(&compiled.ground, held, &filter.sight), distance_m }),
+        );
     }
     candidates
 }

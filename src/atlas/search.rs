@@ -128,7 +128,6 @@ fn fold(letter: char) -> impl Iterator<Item = char> {
 #[cfg(test)]
 mod tests {
     use super::super::{AreaRecord, Atlas, Contents};
-    use super::*;
     use crate::domain::ids::AreaId;
 
     fn codes(text: &str) -> Vec<String> {

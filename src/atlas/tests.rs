@@ -5,13 +5,13 @@ mod plain;
 
 use super::board::{ALL_ITEMS, Board};
 use super::*;
-use crate::domain::area::PointSource;
+use crate::domain::area::{AreaCode, PointSource};
 use crate::domain::ids::{AreaId, ItemId, NeedId};
 use crate::domain::need::{Need, NeedStatus, ServiceStatus, Severity};
 use crate::spatial::Shape;
 use plain::{Plain, Random, at, boxed, catalogue, code, counters, record, small_contents};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 const ORDERS: [Order; 4] = [Order::Priority, Order::Nearest, Order::Unmet, Order::Code];
@@ -81,15 +81,20 @@ fn queries() -> usize {
 /// Compares every kept sum with a board built anew from what the plain loop holds.
 fn check_sums(atlas: &Atlas, plain: &Plain) {
     let state = atlas.read();
-    let fresh = Board::build(&state.ground, plain.contents.needs.clone()).expect("sound needs");
-    for slot in state.ground.all() {
-        for item in (0..state.ground.items().len() as u32).chain([ALL_ITEMS]) {
-            let (kept, anew) = (state.board.below(&state.ground, slot, item), fresh.below(&state.ground, slot, item));
-            assert_eq!(kept, anew, "{} item {item}", state.ground.code(slot));
+    for (board, public) in [(&state.board, false), (&state.public, true)] {
+        let level = |need: &Need| plain.area_of(need).code.level();
+        let seen = |need: &Need| if public { need.for_public(level(need)) } else { *need };
+        let needs = plain.contents.needs.iter().map(seen).collect();
+        let fresh = Board::build(&state.ground, needs).expect("sound needs");
+        for slot in state.ground.all() {
+            for item in (0..state.ground.items().len() as u32).chain([ALL_ITEMS]) {
+                let (kept, anew) = (board.below(&state.ground, slot, item), fresh.below(&state.ground, slot, item));
+                assert_eq!(kept, anew, "{} item {item}", state.ground.code(slot));
+            }
         }
     }
     drop(state);
-    assert_eq!(atlas.digest(), digest_of(&plain.contents.needs));
+    assert_eq!(atlas.digest("salt"), digest_of("salt", &plain.contents.needs));
 }
 
 #[test]
@@ -360,13 +365,14 @@ fn who_looks_decides_which_needs_are_there() {
     let officer = |text| Sight::Officer(code(text));
     for (sight, usual, every) in [
         (Sight::Public, vec![1, 4], vec![1, 4]),
+        (Sight::Giver, vec![1, 4], vec![1, 4]),
         (officer("31.71"), vec![1, 4], vec![1, 4]),
         (officer("31"), vec![1, 2, 4], vec![1, 2, 3, 4]),
         (officer("31.72"), vec![1, 2, 4], vec![1, 2, 3, 4]),
         (Sight::All, vec![1, 2, 4], vec![1, 2, 3, 4]),
     ] {
         assert_eq!((ids(&sight, None), ids(&sight, all())), (usual, every.clone()), "{sight:?}");
-        let seen = (1..=4).filter_map(|id| atlas.need(NeedId(id))).filter(|view| sight.sees(view));
+        let seen = (1..=4).filter_map(|id| atlas.need(NeedId(id), &sight)).filter(|view| sight.sees(view));
         assert_eq!(seen.map(|view| view.need.id.0).collect::<Vec<_>>(), every, "{sight:?}");
     }
 }
@@ -534,6 +540,81 @@ fn a_panic_under_the_lock_does_not_stop_the_service() {
         panic!("on purpose");
     });
     assert!(poisoned.join().is_err());
-    assert!(atlas.is_ready() && atlas.need(NeedId(1)).is_some());
+    assert!(atlas.is_ready() && atlas.need(NeedId(1), &Sight::All).is_some());
     assert_eq!(atlas.apply(&[Need { version: 5, ..two_cities().needs[0] }]).changes.len(), 1);
+}
+
+/// What is shown of a family and of the sum above it leaves one count at a time to be worked out, until
+/// nothing more can be: whoever knows only these numbers and that they add up knows no more than this.
+fn work_out(contents: &Contents, shown: &mut BTreeMap<AreaCode, i64>) {
+    let families: Vec<(AreaCode, Vec<AreaCode>)> = contents
+        .areas
+        .iter()
+        .map(|above| {
+            let below = contents.areas.iter().filter(|a| a.code.parent().as_ref() == Some(&above.code));
+            (above.code.clone(), below.map(|a| a.code.clone()).collect::<Vec<_>>())
+        })
+        .filter(|(_, below)| !below.is_empty())
+        .collect();
+    let mut known = 0;
+    while known < shown.len() {
+        known = shown.len();
+        for (above, below) in &families {
+            let sum: i64 = below.iter().filter_map(|code| shown.get(code)).sum();
+            let unknown: Vec<_> = below.iter().filter(|code| !shown.contains_key(code)).collect();
+            match (shown.get(above).copied(), &unknown[..]) {
+                (None, []) => drop(shown.insert(above.clone(), sum)),
+                (Some(whole), [last]) => drop(shown.insert((*last).clone(), whole - sum)),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn few_households_of_an_rt_are_neither_shown_nor_worked_out() {
+    let mut random = Random::seeded(17);
+    let (mut small, mut shown_of_all, mut all) = (0, 0, 0);
+    for _ in 0..400 {
+        let mut areas = vec![plain::record(1, code("31.71.01.1001"), None, None)];
+        for start in 0.. {
+            let Some(above) = areas.get(start).map(|a| a.code.clone()) else { break };
+            // Only children are frequent, on either level.
+            for n in 1..=1 + random.below(4) as u32 {
+                areas.extend(above.child(n).map(|code| plain::record(areas.len() as i64 + 1, code, None, None)));
+            }
+        }
+        let few = if random.one_in(2) { 4 } else { 40 };
+        for at in (0..areas.len()).rev() {
+            let code = areas[at].code.clone();
+            let (households, poor) = if code.level() == AreaLevel::Rt {
+                let most = if random.one_in(few) { 5 } else { 160 };
+                let households = random.below(most) as i64;
+                (households, random.below(households as usize + 1) as i64 / 2)
+            } else {
+                let below = areas.iter().filter(|a| a.code.parent().as_ref() == Some(&code));
+                below.fold((0, 0), |(h, p), a| (h + a.households.unwrap_or(0), p + a.poor_households.unwrap_or(0)))
+            };
+            (areas[at].households, areas[at].poor_households) = (Some(households), Some(poor));
+        }
+        let contents = Contents { areas, edition: 1, ..Contents::default() };
+        let ground = loaded(&contents).ground();
+        for of in [AreaRef::households, AreaRef::poor_households] {
+            let told = |sight: &Sight| -> BTreeMap<AreaCode, i64> {
+                let areas = contents.areas.iter().filter_map(|a| ground.area(&a.code));
+                areas.filter_map(|a| Some((a.code().clone(), of(&a, sight)?))).collect()
+            };
+            let truth = told(&Sight::Giver);
+            assert_eq!(truth.len(), contents.areas.len(), "who is no stranger is told everything");
+            let mut public = told(&Sight::Public);
+            shown_of_all += public.len();
+            all += truth.len();
+            work_out(&contents, &mut public);
+            for (code, count) in truth.iter().filter(|(code, n)| code.level() == AreaLevel::Rt && (1..5).contains(*n)) {
+                assert!(!public.contains_key(code), "{code} has {count} and that can be worked out");
+                small += 1;
+            }
+        }
+    }
+    assert!(small > 500 && shown_of_all * 4 > all, "{small} small ones, {shown_of_all} of {all} shown");
 }

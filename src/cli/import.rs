@@ -32,7 +32,9 @@ pub enum Import {
 /// Programs of aid and their items
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Columns: program_key, program_name_id, program_name_en, item_key, item_name_id, item_name_en, unit, kind
+Columns: program_key, program_name_id, program_name_en, item_key, item_name_id, item_name_en, unit, kind,
+and where a program has it first_right_hours: for so long after a need is verified only organisations
+registered in its own RW may claim it. An empty cell leaves what stands.
 
 Example:
   salur import programs programs.csv")]

@@ -2,6 +2,7 @@
 
 use super::database::{DatabaseFlags, store_failure};
 use super::outcome::{Failure, show};
+use crate::domain::actor::KeyScope;
 use crate::random;
 use crate::store::IssueKey;
 use base64::Engine as _;
@@ -65,7 +66,8 @@ impl ClearKey {
 
     pub fn issue_to(&self, email: String, expires_days: Option<i64>) -> IssueKey {
         let prefix = self.0.chars().take(8).collect();
-        IssueKey { author: None, email, prefix, hash: self.hash(), expires_days }
+        let (hash, scopes) = (self.hash(), KeyScope::ALL.to_vec());
+        IssueKey { author: None, email, prefix, hash, expires_days, label: None, scopes }
     }
 }
 

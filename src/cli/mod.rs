@@ -9,6 +9,7 @@ mod demo;
 mod import;
 mod keys;
 mod migrate;
+mod outbox;
 mod outcome;
 mod people;
 mod progress;
@@ -23,8 +24,9 @@ use std::ffi::OsString;
 #[derive(Debug, Parser)]
 #[command(name = "salur", version, disable_help_subcommand = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Settings come from flags, else the environment (SALUR_DATABASE, SALUR_LISTEN, SALUR_DATA_DIR, SALUR_LOG,
-SALUR_LOG_FORMAT), else salur.toml (database, listen, data_dir, log, log_format), else defaults.
+Settings come from flags, else the environment (SALUR_DATABASE, SALUR_LISTEN, SALUR_PUBLIC_URL, SALUR_SMTP,
+SALUR_SMTP_FROM, SALUR_DATA_DIR, SALUR_LOG, SALUR_LOG_FORMAT), else salur.toml (database, listen, public_url, smtp,
+smtp_from, data_dir, log, log_format), else defaults.
 
 Examples:
   salur demo --print-guide      fill a database with the demo city and say how to look at it
@@ -48,6 +50,7 @@ enum Command {
     Key(keys::Key),
     #[command(subcommand)]
     Audit(audit::Audit),
+    Outbox(outbox::Outbox),
     Migrate(migrate::Migrate),
     Backup(backup::Backup),
     Schema(schema::Schema),
@@ -78,6 +81,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::User(user) => user.run().await,
         Command::Key(key) => key.run().await,
         Command::Audit(audit) => audit.run().await,
+        Command::Outbox(outbox) => outbox.run().await,
         Command::Migrate(migrate) => migrate.run().await,
         Command::Backup(backup) => backup.run().await,
         Command::Schema(schema) => schema.run(),

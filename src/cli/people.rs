@@ -6,6 +6,7 @@ use crate::domain::actor::Role;
 use crate::domain::area::AreaCode;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::{OrganizationCategory, OrganizationStatus};
+use crate::service::accounts::email_address;
 use crate::store::{AddOrganization, AddUser, NewUser};
 use clap::{Args, Subcommand};
 
@@ -23,7 +24,7 @@ pub enum Organization {
 #[command(after_help = "\
 Examples:
   salur organization add --name 'PMI' --category CIVIL_SOCIETY --aggregator
-  salur organization add --name 'Toko' --category BUSINESS")]
+  salur organization add --name 'Toko' --category BUSINESS --home-area 31.71.01.1001.003")]
 pub struct AddOrganizationFlags {
     /// Its name, which no other organisation has
     #[arg(long)]
@@ -34,6 +35,9 @@ pub struct AddOrganizationFlags {
     /// It may carry out other donors' claims
     #[arg(long)]
     aggregator: bool,
+    /// Where it is registered: needs of its own RW may be kept for it for a while
+    #[arg(long, value_name = "CODE")]
+    home_area: Option<AreaCode>,
     #[command(flatten)]
     database: DatabaseFlags,
 }
@@ -85,6 +89,7 @@ impl Organization {
             category: flags.category,
             status: OrganizationStatus::Verified,
             aggregator: flags.aggregator,
+            home_area: flags.home_area,
         };
         let id = store.execute(add).await.map_err(|e| store_failure(&settings, &e))?;
         show(&id.to_string())
@@ -150,17 +155,8 @@ fn organization(text: &str) -> Result<OrganizationId, String> {
     text.parse().map_err(|_| "an id is written like organization-3, as `salur organization add` prints it".into())
 }
 
-/// An address that mail can be sent to, in lower case: one name, one @, one host with a dot.
 pub(super) fn email(text: &str) -> Result<String, String> {
-    let email = text.trim().to_lowercase();
-    let plain = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@<>,;\"".contains(c))
-    };
-    let host = |host: &str| host.contains('.') && host.split('.').all(plain);
-    match email.split_once('@') {
-        Some((name, rest)) if plain(name) && host(rest) && email.len() <= 254 => Ok(email),
-        _ => Err("an e-mail address is written like dian@donor.example".into()),
-    }
+    email_address(text).ok_or_else(|| "an e-mail address is written like dian@donor.example".into())
 }
 
 #[cfg(test)]

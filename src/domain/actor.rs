@@ -1,7 +1,7 @@
 //! Who acts. The session or the key says so, never the input.
 
 use super::area::AreaCode;
-use super::ids::{OrganizationId, UserId};
+use super::ids::{OrganizationId, SessionId, UserId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -32,6 +32,58 @@ impl Role {
     }
 }
 
+/// What a key may be used for: a part of what its user may do, never more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyScope {
+    /// See what the user may see.
+    Read,
+    /// Offer, claim, confirm, renew, release.
+    Claim,
+    /// Plan trips, hand over, record.
+    Deliver,
+    /// Report, revise, verify and close needs, and answer for what arrived.
+    Neighbourhood,
+    /// Read the log and decide findings.
+    Audit,
+    /// Organisations, members and their rights.
+    Manage,
+}
+
+impl KeyScope {
+    pub const ALL: [KeyScope; 6] = [
+        KeyScope::Read,
+        KeyScope::Claim,
+        KeyScope::Deliver,
+        KeyScope::Neighbourhood,
+        KeyScope::Audit,
+        KeyScope::Manage,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            KeyScope::Read => "READ",
+            KeyScope::Claim => "CLAIM",
+            KeyScope::Deliver => "DELIVER",
+            KeyScope::Neighbourhood => "NEIGHBOURHOOD",
+            KeyScope::Audit => "AUDIT",
+            KeyScope::Manage => "MANAGE",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        let wanted = word.trim().to_ascii_uppercase();
+        Self::ALL.into_iter().find(|s| s.word() == wanted)
+    }
+}
+
+/// What a signed-in user has shown: the session of a browser, or a key and what it is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    Session(SessionId),
+    /// Sorted, without repeats.
+    Key(Vec<KeyScope>),
+}
+
 /// A signed-in user with all that was granted to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -42,6 +94,9 @@ pub struct User {
     pub organization: Option<OrganizationId>,
     /// The area whose needs an officer answers for: that area and all below it.
     pub area: Option<AreaCode>,
+    /// Invites and suspends members of their own organisation.
+    pub manager: bool,
+    pub via: Via,
 }
 
 /// The caller of an operation.
@@ -56,6 +111,14 @@ impl Actor {
         match self {
             Actor::Anonymous => None,
             Actor::User(user) => Some(user),
+        }
+    }
+
+    /// The caller's user and session, where they came with one.
+    pub fn session(&self) -> Option<(&User, SessionId)> {
+        match self.user()?.via {
+            Via::Session(id) => self.user().map(|user| (user, id)),
+            Via::Key(_) => None,
         }
     }
 

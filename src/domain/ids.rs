@@ -71,6 +71,9 @@ ids! {
     DeliveryId = "delivery";
     OverlapId = "overlap";
     DistributionId = "distribution";
+    SessionId = "session";
+    ApiKeyId = "key";
+    DocumentId = "document";
 }
 
 /// Digits of a positive number without sign or leading zero, so that one record has one text.

@@ -1,6 +1,7 @@
 //! Needs: how much of one item one area asks for in one period, and how much is spoken for.
 
-use super::calendar::Period;
+use super::area::AreaLevel;
+use super::calendar::{Moment, Period};
 use super::ids::{AreaId, ItemId, NeedId, ProgramId};
 use super::quantity::Quantity;
 
@@ -76,6 +77,18 @@ impl Counters {
         self.required.saturating_sub(self.reserved).saturating_sub(self.delivered)
     }
 
+    /// The same, where fewer than [`Quantity::LEAST_SHOWN`] are required, without telling how few: as many
+    /// as that, and of what was taken and delivered only whether it is all. What four others would be
+    /// shown as, too, no sum and no history of it tells apart.
+    pub fn rounded(self) -> Self {
+        if self.required.is_zero() || self.required >= Quantity::LEAST_SHOWN {
+            return self;
+        }
+        let shown = |all: bool| if all { Quantity::LEAST_SHOWN } else { Quantity::ZERO };
+        let (taken, delivered) = (self.free().is_zero(), self.delivered == self.required);
+        Counters { required: Quantity::LEAST_SHOWN, reserved: shown(taken && !delivered), delivered: shown(delivered) }
+    }
+
     pub fn service(self) -> ServiceStatus {
         if self.allocated().is_zero() {
             ServiceStatus::Unserved
@@ -114,6 +127,60 @@ pub struct Need {
     pub counters: Counters,
     pub severity: Severity,
     pub status: NeedStatus,
+    /// Until then it is kept for its neighbours; set once, when it is verified.
+    pub first_right_until: Option<Moment>,
     /// Grows by one with every change of the record.
     pub version: i64,
+}
+
+impl Need {
+    /// As the public sees it on an area of the level: counts of an RT are few enough to point at a door.
+    pub fn for_public(self, level: AreaLevel) -> Self {
+        let counters = if level == AreaLevel::Rt { self.counters.rounded() } else { self.counters };
+        Need { counters, ..self }
+    }
+
+    /// The end of its neighbours' first right, where that has not come by `now`.
+    pub fn kept_until(&self, now: Moment) -> Option<Moment> {
+        self.first_right_until.filter(|until| now < *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Required, reserved, delivered: all there can be up to a size.
+    fn all() -> impl Iterator<Item = Counters> {
+        let q = |n| Quantity::new(n).expect("in range");
+        let parts = (0..=12).flat_map(|r| (0..=r).flat_map(move |s| (0..=r - s).map(move |d| (r, s, d))));
+        parts.filter_map(move |(r, s, d)| Counters::new(q(r), q(s), q(d)))
+    }
+
+    #[test]
+    fn few_that_are_required_look_like_any_other_few() {
+        let mut few: BTreeMap<[i64; 3], usize> = BTreeMap::new();
+        for counters in all() {
+            let shown = counters.rounded();
+            let numbers = [shown.required(), shown.allocated(), shown.delivered()].map(Quantity::get);
+            assert_eq!(shown.rounded(), shown);
+            if (1..5).contains(&counters.required().get()) {
+                assert!(numbers.iter().all(|n| *n == 0 || *n == 5), "{counters:?} is shown as {shown:?}");
+                use ServiceStatus::{Covered, Delivered, Partial, Unserved};
+                let told = match counters.service() {
+                    Partial => Unserved,
+                    other => other,
+                };
+                assert_eq!(shown.service(), told);
+                assert!(matches!(shown.service(), Unserved | Covered | Delivered));
+                *few.entry(numbers).or_default() |= 1 << counters.required().get();
+            } else {
+                assert_eq!(shown, counters, "what hides nothing is exact");
+            }
+        }
+        // Behind each of the three pictures there may be one, two, three or four.
+        let any = 0b11110;
+        assert_eq!(few, BTreeMap::from([([5, 0, 0], any), ([5, 5, 0], any), ([5, 5, 5], any)]));
+    }
 }

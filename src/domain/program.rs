@@ -52,6 +52,13 @@ pub struct Program {
     pub name_id: String,
     pub name_en: String,
     pub rules: HoldRules,
+    /// For so long after a need is verified only its neighbours may claim it; 0: everybody may at once.
+    pub first_right_hours: i64,
+}
+
+impl Program {
+    /// A year: whoever means longer means something else.
+    pub const MAX_FIRST_RIGHT_HOURS: i64 = 8_760;
 }
 
 /// How long a hold may last and how often it may be renewed.

@@ -14,6 +14,8 @@ pub struct Quantity(i64);
 
 impl Quantity {
     pub const ZERO: Quantity = Quantity(0);
+    /// The least that is told of anything small enough to point at somebody, besides nothing.
+    pub const LEAST_SHOWN: Quantity = Quantity(5);
 
     pub fn new(value: i64) -> Result<Self, QuantityOutOfRange> {
         if (0..=MAX_QUANTITY).contains(&value) { Ok(Quantity(value)) } else { Err(QuantityOutOfRange) }

@@ -3,6 +3,7 @@
 //! The ledger loads rows under their locks, asks here, and writes what it is told. Each
 //! function answers with a new state or a named refusal, and none of them changes anything.
 
+use super::area::{AreaCode, AreaLevel};
 use super::calendar::Moment;
 use super::claim::{ClaimLine, ClaimStatus};
 use super::delivery::DeliveryStatus;
@@ -27,6 +28,8 @@ pub struct AskedLine {
     pub need: Option<AskedNeed>,
     /// A rule stands against this line, whatever is free.
     pub barred: bool,
+    /// Until then the need is kept for its neighbours, and whoever asks is none of them.
+    pub kept_until: Option<Moment>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub fn decide_claim(lines: &[AskedLine], offer_remaining: Option<Quantity>, on_c
         if need.status != NeedStatus::Verified {
             return Some(RefusalReason::NotOpen);
         }
-        if line.barred {
+        if line.barred || line.kept_until.is_some() {
             return Some(RefusalReason::Rule);
         }
         let short = match on_conflict {
@@ -108,6 +111,18 @@ pub fn decide_claim(lines: &[AskedLine], offer_remaining: Option<Quantity>, on_c
             ClaimDecision::Granted(grants)
         }
     }
+}
+
+/// Until when a need that is verified now is kept for its neighbours.
+pub fn first_right_until(now: Moment, hours: i64) -> Option<Moment> {
+    (hours > 0).then(|| now.plus_seconds(hours.saturating_mul(3_600)))
+}
+
+/// Whether an organisation that is registered in `home` belongs to the neighbourhood of a need in
+/// `area`: the RW that the area is or lies in. An area above all RWs is one neighbourhood as a whole.
+pub fn is_neighbour(home: Option<&AreaCode>, area: &AreaCode) -> bool {
+    let rw = area.at(AreaLevel::Rw);
+    home.is_some_and(|home| rw.as_ref().unwrap_or(area).covers(home))
 }
 
 /// What may happen to a claim's line.
@@ -291,5 +306,68 @@ pub fn delivery_after(
         (Acknowledged, _) => Err("it has been acknowledged"),
         (Disputed, _) => Err("it has been answered for, with a dispute"),
         (Cancelled, _) => Err("it was cancelled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::Period;
+    use crate::domain::ids::{AreaId, ItemId, NeedId, ProgramId};
+    use crate::domain::need::{Need, Severity};
+
+    fn code(text: &str) -> AreaCode {
+        text.parse().expect("a code")
+    }
+
+    #[test]
+    fn a_neighbour_is_registered_in_the_same_rw() {
+        let rw = "31.71.01.1001.003";
+        for (home, area, neighbour) in [
+            (rw, rw, true),
+            (rw, "31.71.01.1001.003.007", true),
+            ("31.71.01.1001.003.001", "31.71.01.1001.003.007", true),
+            ("31.71.01.1001.003.001", rw, true),
+            ("31.71.01.1001.004", rw, false),
+            ("31.71.01.1001.004.007", "31.71.01.1001.003.007", false),
+            // Whoever is registered in the village is at home in none of its RWs.
+            ("31.71.01.1001", rw, false),
+            // An area above all RWs is one neighbourhood.
+            (rw, "31.71.01.1001", true),
+            ("31.71.01.1001", "31.71.01.1001", true),
+            ("31.71.01.1002.003", "31.71.01.1001", false),
+        ] {
+            assert_eq!(is_neighbour(Some(&code(home)), &code(area)), neighbour, "{home} and {area}");
+        }
+        assert!(!is_neighbour(None, &code(rw)));
+    }
+
+    #[test]
+    fn a_first_right_lasts_to_its_end_and_not_a_moment_longer() {
+        let verified = Moment(1_000);
+        assert_eq!(first_right_until(verified, 0), None);
+        let until = first_right_until(verified, 2).expect("two hours");
+        assert_eq!(until, Moment(1_000 + 7_200_000_000));
+        let counters = Counters::new(Quantity::ZERO, Quantity::ZERO, Quantity::ZERO).expect("nothing at all");
+        let need = AskedNeed { counters, status: NeedStatus::Verified };
+        let line = |kept_until| AskedLine { requested: Quantity::ZERO, need: Some(need), barred: false, kept_until };
+        let decided = |kept_until| decide_claim(&[line(kept_until)], None, OnConflict::Refuse);
+        assert_eq!(decided(Some(until)), ClaimDecision::Refused(vec![(0, RefusalReason::Rule)]));
+        assert_eq!(decided(None), ClaimDecision::Granted(vec![Quantity::ZERO]));
+        let day = verified.day();
+        let need = Need {
+            id: NeedId(1),
+            area: AreaId(1),
+            program: ProgramId(1),
+            item: ItemId(1),
+            period: Period::new(day, day).expect("one day"),
+            counters,
+            severity: Severity::new(1).expect("1 to 5"),
+            status: NeedStatus::Verified,
+            first_right_until: Some(until),
+            version: 1,
+        };
+        assert_eq!(need.kept_until(Moment(until.0 - 1)), Some(until));
+        assert_eq!(need.kept_until(until), None);
     }
 }

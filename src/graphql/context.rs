@@ -2,11 +2,13 @@
 //! many records at once.
 
 use super::errors::Answer;
+use crate::atlas::Sight;
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
 use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
+use crate::service::visits::Visit;
 use crate::service::{Service, ServiceError};
 use crate::telemetry;
 use async_graphql::dataloader::{DataLoader, Loader};
@@ -19,7 +21,9 @@ use tokio::sync::OnceCell;
 pub struct RequestContext {
     actor: Actor,
     service: Service,
+    visit: Arc<Visit>,
     now: OnceCell<Moment>,
+    sight: OnceCell<Sight>,
 }
 
 struct Source {
@@ -67,10 +71,10 @@ impl Loader<UserId> for Source {
 }
 
 /// Puts the caller and all that resolvers need beside a request.
-pub fn attach(request: Request, service: &Service, actor: Actor) -> Request {
+pub fn attach(request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
     request
-        .data(RequestContext { actor, service: service.clone(), now: OnceCell::new() })
+        .data(RequestContext { actor, service: service.clone(), visit, now: OnceCell::new(), sight: OnceCell::new() })
         .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
@@ -82,8 +86,19 @@ pub(super) fn actor<'a>(ctx: &Context<'a>) -> Answer<&'a Actor> {
     Ok(&here(ctx)?.actor)
 }
 
+/// What came with the request beside its document.
+pub(super) fn visit<'a>(ctx: &Context<'a>) -> Answer<&'a Visit> {
+    Ok(&here(ctx)?.visit)
+}
+
 pub(super) fn service<'a>(ctx: &Context<'a>) -> Answer<&'a Service> {
     Ok(&here(ctx)?.service)
+}
+
+/// What of areas and needs the caller may see.
+pub(super) async fn sight<'a>(ctx: &Context<'a>) -> Answer<&'a Sight> {
+    let here = here(ctx)?;
+    Ok(here.sight.get_or_try_init(|| here.service.sight(&here.actor)).await?)
 }
 
 /// The database's clock, asked once a request: holds that have run out are shown as expired

@@ -142,3 +142,32 @@ mirrors! {
     /// Bahasa Indonesia or English.
     Locale = crate::service::Locale { Id, En, }
 }
+
+mirrors! {
+    /// What an API key may be used for: a part of what its user may do.
+    KeyScope = domain::actor::KeyScope {
+        /// See what the user may see.
+        Read,
+        /// Offer, claim, confirm, renew, release.
+        Claim,
+        /// Plan trips, hand over, record.
+        Deliver,
+        /// Report, revise, verify and close needs, and answer for what arrived.
+        Neighbourhood,
+        /// Read the log and decide findings.
+        Audit,
+        /// Organisations, members and their rights.
+        Manage,
+    }
+}
+
+mirrors! {
+    /// A kind of paper.
+    DocumentKind = domain::organization::DocumentKind {
+        /// The permit to collect and hand out what others give.
+        Permit,
+        /// The business's number.
+        Nib,
+        Other,
+    }
+}

@@ -20,11 +20,12 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use async_graphql::{
     Request,
-    parser::{self, parse_query},
+    parser::{self, parse_query, types::Selection},
 };
 
 pub use estimate::estimate;
@@ -186,6 +187,33 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<(), Refusal> {
     estimate(&document, request.operation_name.as_deref(), &request.variables, limits)?;
     request.set_parsed_query(document);
     Ok(())
+}
+
+/// The fields at the top of an admitted request's operations, each once; `__typename` and the like,
+/// which are everybody's, left out.
+pub fn root_fields(request: &mut Request) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let Ok(document) = request.parsed_query() else { return names };
+    let (mut open, mut spread) = (Vec::new(), HashSet::new());
+    open.extend(document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node));
+    while let Some(set) = open.pop() {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) if field.node.name.node.starts_with("__") => {}
+                Selection::Field(field) => {
+                    names.insert(field.node.name.node.to_string());
+                }
+                Selection::InlineFragment(inline) => open.push(&inline.node.selection_set.node),
+                Selection::FragmentSpread(named) => {
+                    let name = &named.node.fragment_name.node;
+                    if spread.insert(name) {
+                        open.extend(document.fragments.get(name).map(|f| &f.node.selection_set.node));
+                    }
+                }
+            }
+        }
+    }
+    names
 }
 
 /// The parser's error without the text that it quotes.

@@ -1,12 +1,15 @@
 //! Inputs, and their way into domain types. Bad shape is answered with the field's name.
 
-use super::enums::{AreaLevel, MatchPolicy, NeedStatus, OnConflict, ServiceStatus};
+use super::enums::{
+    AreaLevel, DocumentKind, KeyScope, MatchPolicy, NeedStatus, OnConflict, OrganizationCategory, Role, ServiceStatus,
+};
 use super::errors::Answer;
 use super::scalars::{Date, GeoJSON, Quantity, Version};
 use crate::atlas::{Filter, Near, Sight};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Period;
 use crate::domain::need::Severity;
+use crate::domain::organization::Document;
 use crate::domain::place::{Bounds, LonLat};
 use crate::service::{Service, ServiceError};
 use async_graphql::{ID, InputObject};
@@ -98,7 +101,7 @@ pub(super) fn first(value: Option<i32>, usual: usize, most: usize) -> Answer<usi
 }
 
 impl NeedFilter {
-    pub(super) fn into_filter(self, service: &Service, sight: Sight) -> Answer<Filter> {
+    pub(super) fn into_filter(self, service: &Service, sight: &Sight) -> Answer<Filter> {
         let ground = service.atlas().ground();
         let program = |key: String| {
             let found = ground.program_by_key(&key).map(|p| p.id);
@@ -121,7 +124,7 @@ impl NeedFilter {
             }
         };
         Ok(Filter {
-            sight,
+            sight: sight.clone(),
             statuses: list("where.status", self.status, |s| Ok(s.into()))?,
             programs: list("where.programs", self.programs, program)?,
             items: list("where.items", self.items, item)?,
@@ -239,4 +242,78 @@ pub struct AcknowledgeLineInput {
     pub accepted: Quantity,
     pub rejected: Quantity,
     pub note: Option<String>,
+}
+
+/// Signs an organisation up with its first member.
+#[derive(InputObject)]
+pub struct SignUpInput {
+    pub email: String,
+    /// 10 to 200 characters that are not soon guessed.
+    pub password: String,
+    pub organization: SignUpOrganizationInput,
+}
+
+#[derive(InputObject)]
+pub struct SignUpOrganizationInput {
+    pub name: String,
+    pub category: OrganizationCategory,
+    /// It wants to carry out what others give; name its permit under documents.
+    #[graphql(default)]
+    pub aggregator: bool,
+    /// At most 20.
+    pub documents: Option<Vec<DocumentInput>>,
+    /// Where it is registered, as for a neighbourhood's own group: its RW.
+    pub home_area_code: Option<String>,
+}
+
+/// A paper, by what is written on it.
+#[derive(InputObject)]
+pub struct DocumentInput {
+    pub kind: DocumentKind,
+    pub number: String,
+    pub issuer: String,
+    /// The first day it is good on.
+    pub valid_from: Option<Date>,
+    /// The last day it is good on. An aggregator whose permits have all lapsed can claim nothing more.
+    pub valid_until: Option<Date>,
+    /// Where it is good.
+    pub area_code: Option<String>,
+}
+
+impl DocumentInput {
+    pub(super) fn document(self) -> Answer<Document> {
+        Ok(Document {
+            kind: self.kind.into(),
+            number: self.number,
+            issuer: self.issuer,
+            valid_from: self.valid_from.map(|d| d.0),
+            valid_until: self.valid_until.map(|d| d.0),
+            area: self.area_code.map(|code| area_code("areaCode", &code)).transpose()?,
+        })
+    }
+}
+
+#[derive(InputObject)]
+pub struct InviteMemberInput {
+    pub email: String,
+    /// DONOR and AGGREGATOR join an organisation; officials are invited by an admin.
+    pub roles: Vec<Role>,
+    /// The caller's own where absent.
+    pub organization_id: Option<ID>,
+    /// Of an AREA_OFFICER: that area and all below it.
+    pub area_code: Option<String>,
+    /// Keeps the organisation's members, too.
+    #[graphql(default)]
+    pub manager: bool,
+}
+
+#[derive(InputObject)]
+pub struct CreateApiKeyInput {
+    /// What its owner calls it.
+    pub label: String,
+    /// At least one.
+    pub scopes: Vec<KeyScope>,
+    /// 1 to 730.
+    #[graphql(default = 365)]
+    pub expires_in_days: i32,
 }

@@ -1,5 +1,6 @@
 //! The public API. Resolvers parse, ask the service, and present; rules live elsewhere.
 
+mod account_mutation;
 pub mod context;
 mod enums;
 pub mod errors;
@@ -7,21 +8,25 @@ pub mod guard;
 mod inputs;
 mod mutation;
 mod query;
+mod roots;
 mod scalars;
 mod subscription;
 mod types;
 
 use crate::domain::actor::Actor;
+use crate::service::access;
 use crate::service::follow::Freshness;
+use crate::service::visits::Visit;
 use crate::service::{Code, Service, ServiceError, noting_commits};
 use async_graphql::parser::types::{DocumentOperations, OperationType};
 use async_graphql::{Request, Response, SDLExportOptions};
+use std::sync::Arc;
 
 pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// The schema with the service behind it. Suggestions are off: they would repeat what was sent.
 pub fn schema() -> Schema {
-    async_graphql::Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+    async_graphql::Schema::build(query::Query, mutation::Mutation::default(), subscription::Subscription)
         .disable_suggestions()
         .finish()
 }
@@ -33,7 +38,12 @@ pub fn sdl() -> String {
 }
 
 /// Admits a request past the guard and puts its caller beside it.
-pub fn admit(mut request: Request, service: &Service, actor: Actor) -> Result<Request, ServiceError> {
+pub fn admit(
+    mut request: Request,
+    service: &Service,
+    actor: Actor,
+    visit: Arc<Visit>,
+) -> Result<Request, ServiceError> {
     guard::admit(&mut request, &guard::Limits::default()).map_err(|refusal| {
         let code = match refusal.code {
             guard::RefusalCode::TooComplex => Code::TooComplex,
@@ -44,7 +54,10 @@ pub fn admit(mut request: Request, service: &Service, actor: Actor) -> Result<Re
     if let Some(name) = operation_name(&mut request) {
         tracing::Span::current().record("operation", name);
     }
-    Ok(context::attach(request, service, actor))
+    for name in guard::root_fields(&mut request) {
+        access::admit(&actor, &name)?;
+    }
+    Ok(context::attach(request, service, actor, visit))
 }
 
 /// The name of the operation that is asked for, as the log takes it: short, and with no long number in
@@ -61,8 +74,8 @@ fn operation_name(request: &mut Request) -> Option<String> {
 
 /// Answers one request, whatever it is, and says how old the map is that it was answered from, and to a
 /// mutation, what to wait for who wants to see it from another server.
-pub async fn answer(schema: &Schema, request: Request, service: &Service, actor: Actor) -> Response {
-    let mut response = match admit(request, service, actor) {
+pub async fn answer(schema: &Schema, request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Response {
+    let mut response = match admit(request, service, actor, visit) {
         Ok(mut request) => {
             let fresh = service.freshness();
             let changes = is_mutation(&mut request);

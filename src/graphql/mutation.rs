@@ -3,6 +3,7 @@
 //! One claiming mutation per document is promised to be atomic; several run one after another,
 //! each in a transaction of its own.
 
+use super::account_mutation::Accounts;
 use super::context::{actor, as_of, offer, service};
 use super::enums::{OnConflict, OverlapStatus};
 use super::errors::Answer;
@@ -21,13 +22,18 @@ use crate::service::claims::{ClaimRequest, OfferRequest};
 use crate::service::deliveries::ScheduleRequest;
 use crate::service::needs::ReportRequest;
 use crate::service::{ClaimOutcome, LineAnswer, ServiceError};
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, MergedObject, Object};
 
 /// At most one claiming mutation per document is promised to be atomic; several run one after another.
-pub struct Mutation;
+#[derive(MergedObject, Default)]
+pub struct Mutation(Aid, Accounts);
+
+/// What moves aid.
+#[derive(Default)]
+pub struct Aid;
 
 #[Object]
-impl Mutation {
+impl Aid {
     /// Pledges a quantity of one item; an offer cannot be promised twice.
     async fn create_offer(&self, ctx: &Context<'_>, input: CreateOfferInput) -> Answer<Offer> {
         let request = OfferRequest {

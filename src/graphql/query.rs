@@ -1,7 +1,7 @@
 //! Questions. All about areas and needs are answered from the atlas, all others from the database.
 
-use super::context::{actor, claim, offer, organization, service};
-use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OverlapKind, OverlapStatus};
+use super::context::{actor, claim, offer, organization, service, sight};
+use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OrganizationStatus, OverlapKind, OverlapStatus};
 use super::errors::Answer;
 use super::inputs::{BBoxInput, NeedFilter, PlanMatchInput, area_code, first, id};
 use super::types::Node;
@@ -38,7 +38,7 @@ impl Query {
                 ground.program(id).cloned().map(|program| Node::Program(Program { ground: ground.clone(), program }))
             }
             AnyId::ItemId(id) => ground.item(id).cloned().map(|i| Node::Item(Item(i))),
-            AnyId::NeedId(id) => service.visible_need(actor, id).map(|n| Node::Need(Need(n))),
+            AnyId::NeedId(id) => service.visible_need(sight(ctx).await?, id).map(|n| Node::Need(Need(n))),
             AnyId::OrganizationId(id) => {
                 let found = service.organizations(&[id]).await?.pop();
                 found.map(|o| Node::Organization(Organization(o)))
@@ -48,7 +48,11 @@ impl Query {
             AnyId::ClaimLineId(id) => service.visible_line(actor, id).await?.map(|l| Node::ClaimLine(ClaimLine(l))),
             AnyId::DeliveryId(id) => service.visible_delivery(actor, id).await?.map(|d| Node::Delivery(Delivery(d))),
             AnyId::OverlapId(id) => service.visible_overlap(actor, id).await?.map(|o| Node::Overlap(Overlap(o))),
-            AnyId::UserId(_) | AnyId::DistributionId(_) => None,
+            AnyId::UserId(_)
+            | AnyId::DistributionId(_)
+            | AnyId::SessionId(_)
+            | AnyId::ApiKeyId(_)
+            | AnyId::DocumentId(_) => None,
         })
     }
 
@@ -80,7 +84,7 @@ impl Query {
     ) -> Answer<NeedConnection> {
         let service = service(ctx)?;
         let count = first(count, 50, 1_000)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let order = order_by.unwrap_or(NeedOrder::Priority).into();
         NeedConnection::read(ctx, NeedQuery { filter, order, first: count, after })
     }
@@ -92,7 +96,7 @@ impl Query {
         #[graphql(name = "where")] filter: Option<NeedFilter>,
     ) -> Answer<Coverage> {
         let service = service(ctx)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         Coverage::of(service.atlas().coverage(&filter).map_err(ServiceError::from)?)
     }
 
@@ -130,7 +134,7 @@ impl Query {
         view: Option<BBoxInput>,
     ) -> Answer<Vec<AreaCoverage>> {
         let service = service(ctx)?;
-        let filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+        let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let view = view.map(|view| view.bounds("view")).transpose()?;
         let rows = service.atlas().area_coverage(level.into(), &filter, view.as_ref(), MOST_AREAS);
         let rows = rows.map_err(ServiceError::from)?;
@@ -148,12 +152,26 @@ impl Query {
             offer: input.offer_id.map(|offer| id("offerId", &offer)).transpose()?,
             item: input.item_key,
             quantity: input.quantity.map(|q| q.0),
-            filter: input.filter.unwrap_or_default().into_filter(service, service.sight(actor))?,
+            filter: input.filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?,
             policy: input.policy.unwrap_or(MatchPolicy::Priority).into(),
             max_areas: max_areas.map_err(|_| ServiceError::bad("maxAreas", "must be at least 1"))?,
             origin: input.origin.map(|o| o.point("origin")).transpose()?,
         };
         Ok(service.plan_match(actor, request).await?.into())
+    }
+
+    /// Organisations of a status, or all, by number; at most 100, those after `after`.
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        status: Option<OrganizationStatus>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Organization>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let (count, status) = (first(count, 50, 100)?, status.map(Into::into));
+        let found = service(ctx)?.organization_list(actor(ctx)?, status, count, after).await?;
+        Ok(found.into_iter().map(Organization).collect())
     }
 
     /// The claim of that id; null where there is none or it is not the caller's to see.

@@ -1,6 +1,6 @@
 //! Changes as they happen, after they are committed.
 
-use super::context::{actor, service};
+use super::context::{service, sight};
 use super::errors::Fault;
 use super::inputs::NeedFilter;
 use super::types::need::Need;
@@ -22,12 +22,12 @@ impl Subscription {
         #[graphql(name = "where")] filter: Option<NeedFilter>,
     ) -> Result<impl Stream<Item = Result<Vec<Need>, async_graphql::Error>>, Fault> {
         let service = service(ctx)?.clone();
-        let sight = service.sight(actor(ctx)?);
-        let filter = filter.unwrap_or_default().into_filter(&service, sight)?;
+        let sight = sight(ctx).await?.clone();
+        let filter = filter.unwrap_or_default().into_filter(&service, &sight)?;
         let changes = service.changes();
         let compiled = service.atlas().compile(&filter);
-        Ok(stream::unfold(Some((service, compiled, changes)), |state| async move {
-            let (service, mut compiled, mut changes) = state?;
+        Ok(stream::unfold(Some((service, sight, compiled, changes)), |state| async move {
+            let (service, sight, mut compiled, mut changes) = state?;
             loop {
                 match changes.recv().await {
                     Ok(batch) => {
@@ -40,9 +40,9 @@ impl Subscription {
                         if ids.is_empty() {
                             continue;
                         }
-                        let views = service.atlas().needs_of_ids(&ids);
+                        let views = service.atlas().needs_of_ids(&ids, &sight);
                         let needs = views.into_iter().flatten().map(Need).collect();
-                        return Some((Ok(needs), Some((service, compiled, changes))));
+                        return Some((Ok(needs), Some((service, sight, compiled, changes))));
                     }
                     Err(RecvError::Lagged(_)) => {
                         let behind = ServiceError::new(

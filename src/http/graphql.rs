@@ -2,22 +2,29 @@
 //! requests), no batches.
 
 use super::Door;
-use crate::domain::actor::Actor;
+use super::callers::{self, From};
 use crate::graphql::errors;
-use crate::service::{Code, Service, ServiceError};
+use crate::service::visits::Credential;
+use crate::service::{Code, ServiceError};
 use async_graphql::Response as Answer;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 
 /// The `readToken` of a mutation's answer: what it did shall be on the map that answers.
 const READ_AFTER: &str = "salur-read-after";
 
 /// Answers one GraphQL request.
-pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+pub async fn answer(
+    State(door): State<Door>,
+    from: From,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
@@ -41,7 +48,13 @@ pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<B
         let error = ServiceError::bad("body", "must be a JSON object with a text field \"query\"");
         return with_status(StatusCode::BAD_REQUEST, error);
     };
-    let actor = match caller(&door.service, &headers).await {
+    let visit = Arc::new(callers::visit(&headers, from.address));
+    let credential = callers::credential(&headers).and_then(|credential| match credential {
+        Credential::Session(_) => callers::of_our_own_page(&headers).map(|()| credential),
+        _ => Ok(credential),
+    });
+    let caller = async { door.service.who_is(&credential?, Some(&visit)).await };
+    let actor = match caller.await {
         Ok(actor) => actor,
         Err(error) => return with_status(StatusCode::OK, error),
     };
@@ -50,8 +63,10 @@ pub async fn answer(State(door): State<Door>, headers: HeaderMap, body: Result<B
     {
         return with_status(StatusCode::OK, error);
     }
-    let answer = crate::graphql::answer(&door.schema, request, &door.service, actor).await;
-    json(StatusCode::OK, &answer)
+    let answer = crate::graphql::answer(&door.schema, request, &door.service, actor, visit.clone()).await;
+    let mut response = json(StatusCode::OK, &answer);
+    callers::hand_over(&visit, &mut response);
+    response
 }
 
 pub async fn wrong_method() -> Response {
@@ -59,20 +74,6 @@ pub async fn wrong_method() -> Response {
     let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, error);
     response.headers_mut().insert(ALLOW, axum::http::HeaderValue::from_static("POST"));
     response
-}
-
-/// Who calls: nobody in particular without a key, and never nobody with a wrong one.
-async fn caller(service: &Service, headers: &HeaderMap) -> Result<Actor, ServiceError> {
-    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(Actor::Anonymous) };
-    by_bearer(service, header.to_str().unwrap_or_default()).await
-}
-
-/// The user behind `Bearer KEY`.
-pub async fn by_bearer(service: &Service, header: &str) -> Result<Actor, ServiceError> {
-    let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let unknown = || ServiceError::new(Code::Unauthenticated, "the API key is unknown, expired or revoked");
-    let (_, key) = key.ok_or_else(unknown)?;
-    service.user_by_key(key.trim()).await?.map(Actor::User).ok_or_else(unknown)
 }
 
 pub fn with_status(status: StatusCode, error: ServiceError) -> Response {

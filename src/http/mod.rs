@@ -1,5 +1,6 @@
 //! The door: routes, limits, who is calling, health, tiles, and the page.
 
+mod callers;
 mod drain;
 mod graphql;
 mod health;
@@ -114,9 +115,12 @@ where
     }
     let drain = Drain::default();
     let closing = drain.clone();
-    let serving = axum::serve(listener, routes(service.clone(), drain.clone(), options.pages))
-        .with_graceful_shutdown(async move { closing.closing().await })
-        .into_future();
+    let serving = axum::serve(
+        listener,
+        routes(service.clone(), drain.clone(), options.pages).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move { closing.closing().await })
+    .into_future();
     let leaving = async {
         options.shutdown.await;
         tracing::info!("asked to stop; finishing what is under way");

@@ -2,17 +2,16 @@
 //! payload, `{"Authorization": "Bearer KEY"}`, or in the header of the upgrade.
 
 use super::Door;
-use super::graphql::by_bearer;
-use crate::domain::actor::Actor;
+use super::callers;
 use crate::graphql::{Schema, admit, errors, tell_freshness};
-use crate::service::Service;
+use crate::service::visits::{Credential, Rights};
+use crate::service::{Code, Service, ServiceError};
 use crate::telemetry;
 use async_graphql::{Data, Executor, Request, Response as Answer};
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{SinkExt, StreamExt, sink};
@@ -32,15 +31,18 @@ pub async fn subscribe(
     protocol: GraphQLProtocol,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let caller: Arc<OnceLock<Actor>> = Arc::default();
+    let shown = callers::credential(&headers).and_then(|credential| match credential {
+        Credential::Session(_) => callers::of_our_own_origin(&headers).map(|()| credential),
+        _ => Ok(credential),
+    });
+    let caller: Arc<OnceLock<Credential>> = Arc::default();
     let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone() };
     let upgrade = upgrade.max_message_size(super::MAX_BODY).protocols(["graphql-transport-ws"]);
     let (reference, span) = (telemetry::reference(), tracing::Span::current());
     upgrade.on_upgrade(move |socket| {
         let conversation = async move {
             let (_open, _counted) = (door.drain.open_socket(), door.service.metrics().connected());
-            converse(socket, &door, executor, protocol, header).await;
+            converse(socket, &door, executor, protocol, shown).await;
         };
         telemetry::under_reference(reference, conversation.instrument(span))
     })
@@ -52,7 +54,7 @@ async fn converse(
     door: &Door,
     executor: Guarded,
     protocol: GraphQLProtocol,
-    header: Option<String>,
+    shown: Result<Credential, ServiceError>,
 ) {
     let (out, incoming) = socket.split();
     // Shared, so that the last word can still be said when the conversation is broken off.
@@ -65,12 +67,17 @@ async fn converse(
     let conversation = GraphQLWebSocket::new_with_pair(outgoing, incoming, executor, protocol)
         .on_connection_init(move |payload| async move {
             let named = ["Authorization", "authorization"].iter().find_map(|name| payload[*name].as_str());
-            let actor = match named.map(str::to_owned).or(header) {
-                None => Actor::Anonymous,
-                Some(bearer) => by_bearer(&service, &bearer).await.map_err(|e| async_graphql::Error::new(e.message))?,
+            let told = |e: ServiceError| async_graphql::Error::new(e.message);
+            let credential = match (named, shown.map_err(told)?) {
+                (Some(_), Credential::Session(_)) => {
+                    return Err(async_graphql::Error::new("send an API key or a session's cookie, not both"));
+                }
+                (Some(bearer), _) => callers::by_bearer(bearer).map_err(told)?,
+                (None, shown) => shown,
             };
+            service.who_is(&credential, None).await.map_err(told)?;
             // The first message alone says who calls; a second one is refused by the protocol.
-            let _ = caller.set(actor);
+            let _ = caller.set(credential);
             Ok(Data::default())
         })
         .keepalive_timeout(KEEP_ALIVE)
@@ -91,33 +98,83 @@ async fn converse(
 struct Guarded {
     schema: Schema,
     service: Service,
-    caller: Arc<OnceLock<Actor>>,
+    caller: Arc<OnceLock<Credential>>,
 }
 
 impl Guarded {
-    fn caller(&self) -> Actor {
-        self.caller.get().cloned().unwrap_or(Actor::Anonymous)
+    fn credential(&self) -> Credential {
+        self.caller.get().cloned().unwrap_or(Credential::Nobody)
     }
 }
 
 impl Executor for Guarded {
     async fn execute(&self, request: Request) -> Answer {
-        crate::graphql::answer(&self.schema, request, &self.service, self.caller()).await
+        // Asked anew each time: what was taken from somebody meanwhile is gone.
+        match self.service.who_is(&self.credential(), None).await {
+            Ok(actor) => crate::graphql::answer(&self.schema, request, &self.service, actor, Arc::default()).await,
+            Err(error) => errors::refused(error),
+        }
     }
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
-        match admit(request, &self.service, self.caller()) {
-            Ok(request) => {
-                let answers = self.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
-                let service = self.service.clone();
-                let finished = answers.map(move |mut answer| {
+        let (this, credential) = (self.clone(), self.credential());
+        let begun = async move {
+            // From before the subscription begins: what changes meanwhile ends it.
+            let rights = match this.service.rights_of(&credential).await {
+                Ok(rights) => rights,
+                Err(error) => return stream::once(async move { errors::refused(error) }).boxed(),
+            };
+            let actor = match this.service.who_is(&credential, None).await {
+                Ok(actor) => actor,
+                Err(error) => return stream::once(async move { errors::refused(error) }).boxed(),
+            };
+            let request = match admit(request, &this.service, actor, Arc::default()) {
+                Ok(request) => request,
+                Err(refusal) => return stream::once(async move { errors::refused(refusal) }).boxed(),
+            };
+            let answers = this.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
+            while_unchanged(answers.boxed(), this.service.clone(), credential, rights).boxed()
+        };
+        stream::once(begun).flatten().boxed()
+    }
+}
+
+/// How often an open subscription looks whether its reader is still who they were.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Passes answers on for as long as the caller's rights are those that the subscription began with. When
+/// they change it ends and says so; a reader that subscribes again gets what is due to them now.
+fn while_unchanged(
+    answers: BoxStream<'static, Answer>,
+    service: Service,
+    credential: Credential,
+    rights: Rights,
+) -> impl futures_util::Stream<Item = Answer> {
+    let look = tokio::time::interval(LOOK_AGAIN);
+    stream::unfold(Some((answers, service, credential, rights, look)), |state| async move {
+        let (mut answers, service, credential, rights, mut look) = state?;
+        loop {
+            tokio::select! {
+                biased;
+                _ = look.tick() => match service.rights_of(&credential).await {
+                    Ok(now) if now == rights => {}
+                    // The database is away: nothing comes from it, and nobody can have been shut out there.
+                    Err(error) if error.code == Code::Unavailable => {}
+                    _ => {
+                        let changed = ServiceError::new(
+                            Code::Unauthenticated,
+                            "your account or its rights have changed; sign in if need be, then subscribe again",
+                        );
+                        return Some((errors::refused(changed), None));
+                    }
+                },
+                answer = answers.next() => {
+                    let mut answer = answer?;
                     errors::finish(&mut answer);
                     tell_freshness(&mut answer, service.freshness());
-                    answer
-                });
-                finished.boxed()
+                    return Some((answer, Some((answers, service, credential, rights, look))));
+                }
             }
-            Err(refusal) => stream::once(async move { errors::refused(refusal) }).boxed(),
         }
-    }
+    })
 }

@@ -1,13 +1,13 @@
 //! Programs of aid and their items: `program_key,program_name_id,program_name_en,item_key,item_name_id,
-//! item_name_en,unit,kind`, one row per item.
+//! item_name_en,unit,kind`, one row per item, and where a program has one `first_right_hours`.
 
 use super::ImportError;
 use super::cells::{quote, text};
-use super::reference::Reference;
+use super::reference::{KnownProgram, Reference};
 use super::report::{Account, Change, Report, Spot};
 use super::source::SourceFile;
 use super::table::{Sheet, SheetRow};
-use crate::domain::program::ItemKind;
+use crate::domain::program::{ItemKind, Program};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct PlannedProgram {
     pub key: String,
     pub name_id: String,
     pub name_en: String,
+    /// What stands, where the file says nothing.
+    pub first_right_hours: i64,
     pub change: Change,
 }
 
@@ -37,8 +39,16 @@ pub struct ProgramPlan {
     pub items: Vec<PlannedItem>,
 }
 
+impl From<PlannedProgram> for KnownProgram {
+    fn from(p: PlannedProgram) -> Self {
+        KnownProgram { key: p.key, name_id: p.name_id, name_en: p.name_en, first_right_hours: p.first_right_hours }
+    }
+}
+
 const COLUMNS: &[&str] =
     &["program_key", "program_name_id", "program_name_en", "item_key", "item_name_id", "item_name_en", "unit", "kind"];
+
+const FIRST_RIGHT: &str = "first_right_hours";
 
 /// Plans an import of programs and items. Programs that the files do not name stay as they are.
 pub fn plan_programs(files: &[SourceFile], reference: &Reference) -> Result<(ProgramPlan, Report), ImportError> {
@@ -46,14 +56,14 @@ pub fn plan_programs(files: &[SourceFile], reference: &Reference) -> Result<(Pro
     let mut programs: BTreeMap<String, (PlannedProgram, Spot)> = BTreeMap::new();
     let mut items: BTreeMap<String, (PlannedItem, Spot)> = BTreeMap::new();
     for file in files {
-        let sheet = Sheet::open(file, COLUMNS, &[])?;
+        let sheet = Sheet::open(file, COLUMNS, &[FIRST_RIGHT])?;
         sheet.each_counted(&mut account, |account, spot, row| {
             let (program, item) = read(row, spot, reference)?;
             if let Some((first, at)) = programs.get(&program.key)
-                && (&first.name_id, &first.name_en) != (&program.name_id, &program.name_en)
+                && *first != program
             {
                 let (key, at) = (&program.key, account.call(*at));
-                return Err(format!("program {key} has other names in {at}; give it the same names in every row"));
+                return Err(format!("program {key} is described otherwise in {at}; say the same of it in every row"));
             }
             if let Some((_, at)) = items.get(&item.key) {
                 return Err(format!(
@@ -88,8 +98,10 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<(PlannedPro
         key: program_key.clone(),
         name_id: cell("program_name_id")?,
         name_en: cell("program_name_en")?,
+        first_right_hours: 0,
         change: Change::New,
     };
+    let hours = first_right(row)?;
     let mut item = PlannedItem {
         program_key,
         key,
@@ -101,9 +113,13 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<(PlannedPro
         row: spot.row,
     };
     if let Some(known) = reference.program(&program.key) {
-        let same = known.name_id == program.name_id && known.name_en == program.name_en;
+        program.first_right_hours = known.first_right_hours;
+        let same = known.name_id == program.name_id
+            && known.name_en == program.name_en
+            && hours.is_none_or(|hours| hours == known.first_right_hours);
         program.change = if same { Change::Same } else { Change::Changed };
     }
+    program.first_right_hours = hours.unwrap_or(program.first_right_hours);
     if let Some(known) = reference.item(&item.key) {
         if known.program_key != item.program_key {
             return Err(format!(
@@ -125,6 +141,18 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<(PlannedPro
     Ok((program, item))
 }
 
+fn first_right(row: &SheetRow) -> Result<Option<i64>, String> {
+    let text = row.get(FIRST_RIGHT);
+    let hours = text.parse().ok().filter(|hours| (0..=Program::MAX_FIRST_RIGHT_HOURS).contains(hours));
+    match hours {
+        None if !text.is_empty() => {
+            let most = Program::MAX_FIRST_RIGHT_HOURS;
+            Err(format!("{FIRST_RIGHT} {} is no whole number of hours from 0 to {most}", quote(text)))
+        }
+        hours => Ok(hours),
+    }
+}
+
 fn key(row: &SheetRow, column: &str) -> Result<String, String> {
     let key = row.get(column);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
@@ -136,7 +164,7 @@ fn key(row: &SheetRow, column: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{KnownItem, KnownProgram};
+    use super::super::reference::KnownItem;
     use super::super::samples::file;
     use super::*;
 
@@ -147,8 +175,7 @@ mod tests {
     }
 
     fn standing(plan: &ProgramPlan) -> Reference {
-        let programs =
-            plan.programs.iter().cloned().map(|p| KnownProgram { key: p.key, name_id: p.name_id, name_en: p.name_en });
+        let programs = plan.programs.iter().cloned().map(KnownProgram::from);
         let items = plan.items.iter().cloned().map(|i| KnownItem {
             program_key: i.program_key,
             key: i.key,
@@ -173,6 +200,34 @@ mod tests {
             &standing(&first),
         );
         assert_eq!((report.unchanged, renamed.items[0].change), (1, Change::Changed));
+    }
+
+    #[test]
+    fn a_first_right_is_what_the_file_says_and_else_what_stands() {
+        let head = HEAD.trim_end().to_owned() + ",first_right_hours\n";
+        let row = |item: &str, hours: &str| format!("PANGAN,Pangan,Food,{item},Beras,Rice,kg,FOOD,{hours}\n");
+        let read = |rows: &str, reference: &Reference| {
+            plan_programs(&[file("p.csv", &(head.clone() + rows))], reference).expect("a header")
+        };
+        let (plan, report) = read(&(row("BERAS", "48") + &row("GULA", "48")), &Reference::default());
+        assert_eq!((report.accepted, plan.programs[0].first_right_hours), (2, 48));
+        let stands = standing(&plan);
+        for (hours, expected, change) in [("", 48, Change::Same), ("48", 48, Change::Same), ("0", 0, Change::Changed)] {
+            let (plan, report) = read(&row("BERAS", hours), &stands);
+            let program = &plan.programs[0];
+            assert_eq!((program.first_right_hours, program.change, report.rejected.len()), (expected, change, 0));
+        }
+        let (without, _) = super::tests::plan("PANGAN,Pangan,Food,BERAS,Beras,Rice,kg,FOOD\n", &stands);
+        assert_eq!((without.programs[0].first_right_hours, without.programs[0].change), (48, Change::Same));
+        for (rows, reason) in [
+            (row("BERAS", "-1"), "no whole number of hours from 0 to 8760"),
+            (row("BERAS", "8761"), "no whole number of hours from 0 to 8760"),
+            (row("BERAS", "two"), "first_right_hours \"two\""),
+            (row("BERAS", "24") + &row("GULA", "48"), "described otherwise in row 2"),
+        ] {
+            let (_, report) = read(&rows, &stands);
+            assert!(report.rejected.last().is_some_and(|n| n.reason.contains(reason)), "{:?}", report.rejected);
+        }
     }
 
     #[test]
@@ -204,7 +259,7 @@ mod tests {
             (2, "counted in \"kg\""),
             (3, "belongs to program PANGAN"),
             (4, "none of FOOD"),
-            (6, "other names in row 5"),
+            (6, "described otherwise in row 5"),
             (7, "in row 5 already"),
             (8, "not a key"),
             (9, "program_name_id is empty"),

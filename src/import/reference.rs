@@ -29,6 +29,7 @@ pub struct KnownProgram {
     pub key: String,
     pub name_id: String,
     pub name_en: String,
+    pub first_right_hours: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

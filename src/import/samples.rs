@@ -29,7 +29,8 @@ pub fn with_items() -> Reference {
         unit: "unit".into(),
         kind,
     };
-    let program = |key: &str| KnownProgram { key: key.into(), name_id: key.into(), name_en: key.into() };
+    let program =
+        |key: &str| KnownProgram { key: key.into(), name_id: key.into(), name_en: key.into(), first_right_hours: 0 };
     Reference::new([known("31.71.01.1001", "Gambir"), known("31.71.01.1001.003", "RW 003")]).with_items(
         [program("PANGAN"), program("UMKM")],
         [item("PANGAN", "SEMBAKO", ItemKind::Food), item("UMKM", "MODAL", ItemKind::Capital)],

@@ -1,7 +1,7 @@
 //! Offers and claims.
 
-use super::access::{Operation, authorize};
-use super::{Code, Service, ServiceError, keyed, optional_words};
+use super::access::{Operation, Permit, authorize};
+use super::{Service, ServiceError, keyed, optional_words};
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Day;
 use crate::domain::claim::{Claim, Offer};
@@ -39,8 +39,8 @@ pub struct OfferRequest {
 
 impl Service {
     pub async fn create_offer(&self, actor: &Actor, request: OfferRequest) -> Result<OfferId, ServiceError> {
-        let user = authorize(actor, Operation::CreateOffer)?;
-        let organization = self.acting_organization(actor).await?;
+        let permit = authorize(actor, Operation::CreateOffer)?;
+        let (user, organization) = (permit.user()?, self.acting_organization(&permit).await?);
         let item = self.item_by_key(&request.item)?;
         if request.quantity.is_zero() {
             return Err(ServiceError::bad("quantity", "must be at least 1"));
@@ -77,8 +77,8 @@ impl Service {
 
     /// Holds quantities of needs for the caller's organisation. A refusal is an answer, not an error.
     pub async fn claim_needs(&self, actor: &Actor, request: ClaimRequest) -> Result<Opened, ServiceError> {
-        let user = authorize(actor, Operation::ClaimNeeds)?;
-        let organization = self.acting_organization(actor).await?;
+        let permit = authorize(actor, Operation::ClaimNeeds)?;
+        let (user, organization) = (permit.user()?, self.acting_organization(&permit).await?);
         let lines = merged(&request.lines)?;
         let normalised = json!({
             "lines": lines.iter().map(|(need, quantity)| [need.0, quantity.get()]).collect::<Vec<_>>(),
@@ -103,7 +103,7 @@ impl Service {
     }
 
     pub async fn confirm_claim(&self, actor: &Actor, id: ClaimId) -> Result<Claim, ServiceError> {
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::ConfirmClaim).await?;
         self.store().execute(ConfirmClaim { author, id, access }).await?;
         self.claim_after(id).await
     }
@@ -114,14 +114,14 @@ impl Service {
         id: ClaimId,
         hold_seconds: Option<i64>,
     ) -> Result<Claim, ServiceError> {
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::RenewClaim).await?;
         self.store().execute(RenewClaim { author, id, access, hold_seconds }).await?;
         self.claim_after(id).await
     }
 
     pub async fn release_claim(&self, actor: &Actor, id: ClaimId, reason: Option<&str>) -> Result<Claim, ServiceError> {
         let reason = optional_words("reason", reason)?;
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::ReleaseClaim).await?;
         self.store().execute(ReleaseClaim { author, id, access, reason }).await?;
         self.claim_after(id).await
     }
@@ -129,9 +129,10 @@ impl Service {
     pub(super) async fn claim_access(
         &self,
         actor: &Actor,
+        operation: Operation,
     ) -> Result<(crate::store::Author, ClaimAccess), ServiceError> {
-        let user = authorize(actor, Operation::MoveClaim)?;
-        let organization = self.acting_organization(actor).await?;
+        let permit = authorize(actor, operation)?;
+        let (user, organization) = (permit.user()?, self.acting_organization(&permit).await?);
         Ok((Some(user.id), ClaimAccess { organization: Some(organization) }))
     }
 
@@ -159,25 +160,22 @@ impl Service {
     /// The claims among `ids` that the caller may see: those of their organisation, made or carried
     /// out; for an officer those that bring something to their area; all for auditors and admins.
     pub async fn visible_claims(&self, actor: &Actor, ids: &[ClaimId]) -> Result<Vec<Claim>, ServiceError> {
-        if actor.user().is_none() {
-            return Ok(Vec::new());
-        }
+        let permit = authorize(actor, Operation::ReadClaim)?;
         let claims = self.store().claims(ids).await?;
         let mut visible = Vec::with_capacity(claims.len());
         for claim in claims {
-            if self.may_see_claim(actor, &claim).await? {
+            if self.may_see_claim(&permit, &claim).await? {
                 visible.push(claim);
             }
         }
         Ok(visible)
     }
 
-    async fn may_see_claim(&self, actor: &Actor, claim: &Claim) -> Result<bool, ServiceError> {
-        let own = actor.organization().is_some_and(|o| o == claim.organization || o == claim.executor);
-        if actor.reads_all() || own {
+    async fn may_see_claim(&self, permit: &Permit<'_>, claim: &Claim) -> Result<bool, ServiceError> {
+        if permit.reaches_organization(&[claim.organization, claim.executor]) {
             return Ok(true);
         }
-        let Some(area) = actor.officer_area() else { return Ok(false) };
+        let Some(area) = permit.sees_area() else { return Ok(false) };
         Ok(self.store().areas_of_claim(claim.id).await?.iter().any(|code| area.covers(code)))
     }
 
@@ -188,8 +186,7 @@ impl Service {
         first: usize,
         after: Option<ClaimId>,
     ) -> Result<Vec<Claim>, ServiceError> {
-        authorize(actor, Operation::ReadOwnWork)?;
-        let organization = own_organization(actor)?;
+        let organization = own_organization(&authorize(actor, Operation::ReadOwnClaims)?)?;
         let ids = self.store().claims_of(organization, after, first as i64).await?;
         let mut claims = self.store().claims(&ids).await?;
         claims.sort_by_key(|claim| Reverse(claim.id));
@@ -198,9 +195,9 @@ impl Service {
 
     /// The offers among `ids` that the caller may see.
     pub async fn visible_offers(&self, actor: &Actor, ids: &[OfferId]) -> Result<Vec<Offer>, ServiceError> {
-        let own = actor.organization();
+        let permit = authorize(actor, Operation::ReadClaim)?;
         let offers = self.store().offers(ids).await?;
-        Ok(offers.into_iter().filter(|o| actor.reads_all() || own == Some(o.organization)).collect())
+        Ok(offers.into_iter().filter(|o| permit.reaches_organization(&[o.organization])).collect())
     }
 
     pub async fn own_offers(
@@ -209,8 +206,7 @@ impl Service {
         first: usize,
         after: Option<OfferId>,
     ) -> Result<Vec<Offer>, ServiceError> {
-        authorize(actor, Operation::ReadOwnWork)?;
-        let organization = own_organization(actor)?;
+        let organization = own_organization(&authorize(actor, Operation::ReadOwnOffers)?)?;
         let ids = self.store().offers_of(organization, after, first as i64).await?;
         let mut offers = self.store().offers(&ids).await?;
         offers.sort_by_key(|offer| Reverse(offer.id));
@@ -218,8 +214,8 @@ impl Service {
     }
 }
 
-fn own_organization(actor: &Actor) -> Result<OrganizationId, ServiceError> {
-    actor.organization().ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))
+fn own_organization(permit: &Permit<'_>) -> Result<OrganizationId, ServiceError> {
+    permit.organization()?.ok_or_else(|| ServiceError::fault("this is granted on no organisation"))
 }
 
 /// Lines on one need added up, ascending by need. An empty list is an error, not everything.

@@ -1,7 +1,7 @@
 //! Deliveries: planned and carried out by the giver's side, answered for by the area's.
 
 use super::access::{Operation, authorize};
-use super::{Code, Service, ServiceError, keyed, officer_scope, optional_words, words};
+use super::{Code, Service, ServiceError, keyed, optional_words, words};
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Day;
 use crate::domain::delivery::Delivery;
@@ -24,8 +24,7 @@ pub struct ScheduleRequest {
 
 impl Service {
     pub async fn schedule_delivery(&self, actor: &Actor, request: ScheduleRequest) -> Result<DeliveryId, ServiceError> {
-        authorize(actor, Operation::MoveDelivery)?;
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::ScheduleDelivery).await?;
         if request.lines.is_empty() || request.lines.len() > super::claims::MAX_LINES {
             return Err(ServiceError::bad("lines", "must hold 1 to 500 lines"));
         }
@@ -56,8 +55,7 @@ impl Service {
     }
 
     pub async fn dispatch_delivery(&self, actor: &Actor, id: DeliveryId) -> Result<Delivery, ServiceError> {
-        authorize(actor, Operation::MoveDelivery)?;
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::DispatchDelivery).await?;
         self.store().execute(DispatchDelivery { author, id, access }).await?;
         self.delivery_after(id).await
     }
@@ -68,17 +66,15 @@ impl Service {
         id: DeliveryId,
         note: Option<&str>,
     ) -> Result<Delivery, ServiceError> {
-        authorize(actor, Operation::MoveDelivery)?;
         let note = optional_words("note", note)?;
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::RecordDelivery).await?;
         self.store().execute(RecordDelivery { author, id, access, note }).await?;
         self.delivery_after(id).await
     }
 
     pub async fn cancel_delivery(&self, actor: &Actor, id: DeliveryId, reason: &str) -> Result<Delivery, ServiceError> {
-        authorize(actor, Operation::MoveDelivery)?;
         let reason = words("reason", reason)?;
-        let (author, access) = self.claim_access(actor).await?;
+        let (author, access) = self.claim_access(actor, Operation::CancelDelivery).await?;
         self.store().execute(CancelDelivery { author, id, access, reason }).await?;
         self.delivery_after(id).await
     }
@@ -90,8 +86,8 @@ impl Service {
         id: DeliveryId,
         answers: Vec<Answer>,
     ) -> Result<Delivery, ServiceError> {
-        let user = authorize(actor, Operation::AcknowledgeDelivery)?;
-        let area = officer_scope(actor)?;
+        let permit = authorize(actor, Operation::AcknowledgeDelivery)?;
+        let (user, area) = (permit.user()?, permit.area()?);
         if answers.is_empty() || answers.len() > super::claims::MAX_LINES {
             return Err(ServiceError::bad("lines", "must hold 1 to 500 lines"));
         }
@@ -119,16 +115,13 @@ impl Service {
     /// The delivery, where the caller may see it: a side of its claim, an officer whose area it
     /// serves, an auditor, an admin.
     pub async fn visible_delivery(&self, actor: &Actor, id: DeliveryId) -> Result<Option<Delivery>, ServiceError> {
-        if actor.user().is_none() {
-            return Ok(None);
-        }
+        let permit = authorize(actor, Operation::ReadDelivery)?;
         let Some(delivery) = self.store().deliveries(&[id]).await?.pop() else { return Ok(None) };
         let parties = self.store().parties_of_claim(delivery.claim).await?;
-        let own = actor.organization().zip(parties).is_some_and(|(o, (giver, executor))| o == giver || o == executor);
-        if actor.reads_all() || own {
+        if parties.is_some_and(|(giver, executor)| permit.reaches_organization(&[giver, executor])) {
             return Ok(Some(delivery));
         }
-        let Some(area) = actor.officer_area() else { return Ok(None) };
+        let Some(area) = permit.sees_area() else { return Ok(None) };
         let served = self.store().areas_of_delivery(id).await?;
         Ok(served.iter().any(|code| area.covers(code)).then_some(delivery))
     }
@@ -148,11 +141,9 @@ impl Service {
         first: usize,
         after: Option<DeliveryId>,
     ) -> Result<Vec<Delivery>, ServiceError> {
-        authorize(actor, Operation::ReadAreaWork)?;
-        let area = actor
-            .officer_area()
-            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))?;
-        let ids = self.store().deliveries_to(area, after, first as i64).await?;
+        let area = authorize(actor, Operation::ReadIncoming)?.area()?;
+        let area = area.ok_or_else(|| ServiceError::fault("this is granted on an area"))?;
+        let ids = self.store().deliveries_to(&area, after, first as i64).await?;
         let mut deliveries = self.store().deliveries(&ids).await?;
         deliveries.sort_by_key(|delivery| Reverse(delivery.id));
         Ok(deliveries)

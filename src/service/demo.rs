@@ -113,8 +113,7 @@ fn programs_and_rules() -> Result<(Vec<ProgramRow>, Vec<PlannedRule>), ImportErr
             Some(super::imports::program_row(program, item))
         })
         .collect();
-    let known_programs =
-        programs.into_iter().map(|p| KnownProgram { key: p.key, name_id: p.name_id, name_en: p.name_en });
+    let known_programs = programs.into_iter().map(KnownProgram::from);
     let known_items = items.into_iter().map(|i| KnownItem {
         program_key: i.program_key,
         key: i.key,
@@ -227,6 +226,7 @@ impl Fill {
                 category: organization.category,
                 status: organization.status,
                 aggregator: organization.aggregator,
+                home_area: None,
             };
             organizations.push(add.run(tx).await?);
         }

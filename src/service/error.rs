@@ -139,6 +139,7 @@ impl From<StoreError> for ServiceError {
                 ServiceError::new(Code::VersionConflict, "the record has changed since it was read; read it again")
             }
             StoreError::Illegal(why) => ServiceError::new(Code::IllegalTransition, why),
+            StoreError::Forbidden(why) => ServiceError::new(Code::Forbidden, why),
             StoreError::KeyReused => ServiceError::new(
                 Code::KeyReused,
                 "this idempotency key has been used with other input; choose a new key for a new request",

@@ -1,12 +1,12 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
 use super::{Code, Service, ServiceError, to_hex};
-use crate::atlas::{AreaRecord, Contents, NeedChange};
+use crate::atlas::{AreaRecord, Contents, NeedChange, Sight};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
-use crate::store::{Commit, Cursor, ExpireDue, Feed, Position, Seen, Snapshot, StoreError, StoredArea};
+use crate::store::{Commit, Cursor, ExpireDue, Feed, ForgetMessages, Position, Seen, Snapshot, StoreError, StoredArea};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -166,7 +166,7 @@ impl Service {
     /// What is new in needs read anew, against the map as it stands.
     fn news_of(&self, needs: &[Need]) -> Vec<NeedChange> {
         let ids: Vec<_> = needs.iter().map(|need| need.id).collect();
-        let held = self.atlas().needs_of_ids(&ids);
+        let held = self.atlas().needs_of_ids(&ids, &Sight::All);
         let news = needs.iter().zip(held).filter_map(|(after, held)| {
             let before = held.map(|view| view.need);
             let newer = before.as_ref().is_none_or(|before| before.version < after.version);
@@ -284,16 +284,17 @@ impl Service {
         }
     }
 
-    /// See [`crate::atlas::digest_of`]. One at a time: it goes through all needs.
+    /// See [`crate::atlas::digest_of`]; the salt is the database's epoch, which nobody outside knows. One at a
+    /// time: it goes through all needs.
     pub async fn digest(&self) -> Result<String, ServiceError> {
         let _turn = self.0.following.digesting.lock().await;
-        let atlas = self.atlas().clone();
-        let digest = tokio::task::spawn_blocking(move || to_hex(&atlas.digest())).await;
+        let (atlas, salt) = (self.atlas().clone(), self.store().epoch().await?);
+        let digest = tokio::task::spawn_blocking(move || to_hex(&atlas.digest(&salt))).await;
         digest.map_err(|e| ServiceError::fault(format!("a digest stopped: {e}")))
     }
 
-    /// Starts the follower, the sweeper and the sequencer. They stop when the returned guard is
-    /// dropped.
+    /// Starts the follower, the sweeper, the sequencer and, where there is a carrier, whoever hands it
+    /// letters. They stop when the returned guard is dropped.
     pub fn start(&self) -> Background {
         let follower = {
             let service = self.clone();
@@ -327,10 +328,14 @@ impl Service {
                         tracing::warn!(%error, "holds could not be swept; the next round tries again");
                     }
                     rounds = rounds.wrapping_add(1);
-                    if rounds.is_multiple_of(600)
-                        && let Err(error) = service.store().prune_changes(KEEP_CHANGES_SECONDS).await
-                    {
+                    if !rounds.is_multiple_of(600) {
+                        continue;
+                    }
+                    if let Err(error) = service.store().prune_changes(KEEP_CHANGES_SECONDS).await {
                         tracing::warn!(%error, "old changes could not be forgotten");
+                    }
+                    if let Err(error) = service.store().execute(ForgetMessages).await {
+                        tracing::warn!(%error, "old messages could not be forgotten");
                     }
                 }
             })
@@ -346,7 +351,9 @@ impl Service {
                 }
             })
         };
-        Background(vec![follower, sweeper, sequencer])
+        let mut tasks = vec![follower, sweeper, sequencer];
+        tasks.extend(self.carry_letters());
+        Background(tasks)
     }
 
     /// Lets all holds that have run out expire.

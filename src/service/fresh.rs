@@ -42,6 +42,11 @@ impl<K: Eq + Hash, V: Clone> Fresh<K, V> {
         Ok(found)
     }
 
+    /// Reads everything anew from now on: something was taken from somebody on this server.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, (Stopwatch, V)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

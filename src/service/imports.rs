@@ -56,6 +56,7 @@ pub(super) fn program_row(program: &PlannedProgram, item: &PlannedItem) -> Progr
         program_key: program.key.clone(),
         program_name_id: program.name_id.clone(),
         program_name_en: program.name_en.clone(),
+        first_right_hours: program.first_right_hours,
         item_key: item.key.clone(),
         item_name_id: item.name_id.clone(),
         item_name_en: item.name_en.clone(),
@@ -295,6 +296,7 @@ fn with_items(reference: Reference, programs: &[Program], items: &[Item]) -> Ref
             key: p.key.clone(),
             name_id: p.name_id.clone(),
             name_en: p.name_en.clone(),
+            first_right_hours: p.first_right_hours,
         }),
         items.iter().map(|i| KnownItem {
             program_key: key(i.program),

@@ -1,11 +1,12 @@
 //! Match plans: what a donor's goods would do best. Nothing is held by asking.
 
 use super::{Service, ServiceError};
-use crate::atlas::{Filter, NeedView};
+use crate::atlas::{self, Filter, NeedView};
 use crate::domain::actor::Actor;
 use crate::domain::ids::{NeedId, OfferId};
 use crate::domain::place::LonLat;
 use crate::domain::quantity::Quantity;
+use crate::domain::rules::is_neighbour;
 use crate::matching::{Ask, Candidate, Plan, Policy, plan};
 use std::collections::HashMap;
 
@@ -68,8 +69,9 @@ impl Service {
         }
         let ask = Ask { quantity, policy: request.policy, max_areas: request.max_areas };
         let atlas = self.atlas().clone();
-        let planned = tokio::task::spawn_blocking(move || -> Result<Proposal, ServiceError> {
-            let found = atlas.candidates(&filter, origin)?;
+        let found = aside(move || Ok(atlas.candidates(&filter, origin)?)).await?;
+        let found = self.claimable(actor, found).await?;
+        aside(move || {
             let candidates: Vec<Candidate<'_>> = found
                 .iter()
                 .map(|c| Candidate {
@@ -93,7 +95,31 @@ impl Service {
                     .collect()
             };
             Ok(Proposal { plan, needs: wanted })
-        });
-        planned.await.map_err(|e| ServiceError::fault(format!("planning stopped: {e}")))?
+        })
+        .await
     }
+
+    /// Leaves out what is still kept for neighbours, where the caller's organisation is none of them.
+    async fn claimable(
+        &self,
+        actor: &Actor,
+        mut found: Vec<atlas::Candidate>,
+    ) -> Result<Vec<atlas::Candidate>, ServiceError> {
+        if found.iter().all(|c| c.view.need.first_right_until.is_none()) {
+            return Ok(found);
+        }
+        let now = self.now().await?;
+        let own = actor.organization();
+        let own = self.organizations(own.as_slice()).await?.pop();
+        let home = own.as_ref().and_then(|o| o.home_area.as_ref());
+        found.retain(|c| c.view.need.kept_until(now).is_none() || is_neighbour(home, c.view.area.code()));
+        Ok(found)
+    }
+}
+
+/// Runs what takes a while beside what others wait for.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| ServiceError::fault(format!("planning stopped: {e}")))?
 }

@@ -5,6 +5,7 @@
 //! caller's key, never from input.
 
 pub mod access;
+pub mod accounts;
 pub mod audit_log;
 pub mod claims;
 pub mod deliveries;
@@ -13,11 +14,15 @@ pub mod error;
 pub mod follow;
 mod fresh;
 pub mod imports;
+mod letters;
 pub mod matches;
 pub mod needs;
+pub mod organizations;
 pub mod overlaps;
+mod passwords;
 pub mod people;
 pub mod tiles;
+pub mod visits;
 
 pub use error::{Code, Retry, ServiceError};
 
@@ -25,17 +30,18 @@ pub use error::{Code, Retry, ServiceError};
 pub use crate::audit::tree::to_hex;
 pub use crate::matching::{Locale, PlanLine, Policy, Reason};
 pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter, noting_commits};
+pub use crate::store::{ApiKey, Member, OpenSession};
 
 use crate::atlas::{Atlas, NeedChange, Sight};
 use crate::audit::signing::SigningKey;
 use crate::domain::actor::{Actor, Role, User};
 use crate::domain::calendar::Moment;
 use crate::domain::ids::OrganizationId;
-use crate::domain::organization::OrganizationStatus;
+use crate::domain::organization::Standing;
 use crate::metrics::{Claimed, Metrics, Readings};
 use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -49,12 +55,14 @@ struct Inner {
     store: Store,
     atlas: Atlas,
     key: Arc<SigningKey>,
+    public_url: OnceLock<String>,
     changes: broadcast::Sender<Changes>,
     following: follow::Following,
-    /// Users by the hash of their key.
+    /// Users by the digest of their key or their session.
     users: fresh::Fresh<[u8; 32], User>,
-    standings: fresh::Fresh<OrganizationId, OrganizationStatus>,
     tiles: tiles::Shelf,
+    standings: fresh::Fresh<OrganizationId, Standing>,
+    letters: letters::Letters,
 }
 
 /// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
@@ -75,11 +83,13 @@ impl Service {
             store,
             atlas: Atlas::new(),
             key,
+            public_url: OnceLock::new(),
             changes,
             following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
             tiles: tiles::Shelf::default(),
+            letters: letters::Letters::default(),
         }));
         service.listen_to_commits();
         service
@@ -91,6 +101,16 @@ impl Service {
 
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Where people reach this service, without a `/` at the end: links in letters begin with it. Only the
+    /// first call counts.
+    pub fn reached_at(&self, url: String) {
+        let _ = self.0.public_url.set(url);
+    }
+
+    fn public_url(&self) -> &str {
+        self.0.public_url.get().map_or("http://127.0.0.1:8080", String::as_str)
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -110,7 +130,8 @@ impl Service {
     /// What is read for a page of figures. Ends soon, also where the database is away.
     pub async fn readings(&self) -> Readings {
         let ground = self.atlas().ground();
-        let audit = tokio::time::timeout(READING, self.store().audit_lag()).await;
+        let read = async { (self.store().audit_lag().await.ok(), self.store().outbox_lag().await.ok()) };
+        let (audit, outbox) = tokio::time::timeout(READING, read).await.unwrap_or_default();
         let (connections_used, connections_idle) = self.store().connections();
         Readings {
             ready: self.is_current(),
@@ -119,12 +140,15 @@ impl Service {
             edition: ground.edition(),
             connections_used,
             connections_idle,
-            audit: audit.ok().and_then(Result::ok),
+            audit,
+            outbox,
         }
     }
 
-    /// Waits for transactions that outlive their callers, and leaves the database.
+    /// Waits for letters under way and for transactions that outlive their callers, and leaves the
+    /// database.
     pub async fn close(&self) {
+        self.letters_are_out().await;
         self.store().close().await;
     }
 
@@ -143,33 +167,42 @@ impl Service {
         self.0.changes.subscribe()
     }
 
-    /// What of the needs a caller may see.
-    pub fn sight(&self, actor: &Actor) -> Sight {
+    /// What of the needs a caller may see. Exact small counts are for those who need them to give: a
+    /// verified organisation's people, and officials.
+    pub async fn sight(&self, actor: &Actor) -> Result<Sight, ServiceError> {
         if actor.reads_all() {
-            return Sight::All;
+            return Ok(Sight::All);
         }
-        match actor.officer_area() {
-            Some(area) => Sight::Officer(area.clone()),
-            None => Sight::Public,
+        if let Some(area) = actor.officer_area() {
+            return Ok(Sight::Officer(area.clone()));
         }
+        let gives = actor.has(Role::Donor) || actor.has(Role::Aggregator);
+        let standing = match actor.organization().filter(|_| gives) {
+            Some(id) => self.standing(id).await?,
+            None => None,
+        };
+        let verified = matches!(standing, Some(Standing::Good | Standing::PermitLapsed));
+        Ok(if verified { Sight::Giver } else { Sight::Public })
     }
 
-    /// The caller's organisation, where it may act: verified, not suspended.
-    async fn acting_organization(&self, actor: &Actor) -> Result<OrganizationId, ServiceError> {
-        let id = actor
-            .organization()
-            .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account belongs to no organisation"))?;
-        let read = async { Ok::<_, ServiceError>(self.store().organizations(&[id]).await?.pop().map(|o| o.status)) };
-        match self.0.standings.or_read(id, read).await? {
-            Some(OrganizationStatus::Verified) => Ok(id),
-            Some(OrganizationStatus::Pending) => {
-                Err(ServiceError::new(Code::Forbidden, "your organisation has not been verified yet"))
+    async fn standing(&self, id: OrganizationId) -> Result<Option<Standing>, ServiceError> {
+        let read = async { Ok(self.store().standing(id).await?) };
+        self.0.standings.or_read(id, read).await
+    }
+
+    /// The caller's organisation, where it may act: verified, not suspended, its permit good.
+    async fn acting_organization(&self, permit: &access::Permit<'_>) -> Result<OrganizationId, ServiceError> {
+        let id = permit.organization()?.ok_or_else(|| ServiceError::fault("this is granted on no organisation"))?;
+        let problem = match self.standing(id).await? {
+            Some(Standing::Good) => return Ok(id),
+            Some(Standing::Pending) => "your organisation has not been verified yet",
+            Some(Standing::Suspended) => "your organisation is suspended",
+            Some(Standing::PermitLapsed) => {
+                "your organisation's permit has lapsed; name one that is good today under documents"
             }
-            Some(OrganizationStatus::Suspended) => {
-                Err(ServiceError::new(Code::Forbidden, "your organisation is suspended"))
-            }
-            None => Err(ServiceError::fault("a user's organisation is missing")),
-        }
+            None => return Err(ServiceError::fault("a user's organisation is missing")),
+        };
+        Err(ServiceError::new(Code::Forbidden, problem))
     }
 }
 
@@ -206,16 +239,4 @@ fn optional_words(field: &str, text: Option<&str>) -> Result<Option<String>, Ser
         Some(text) if text.contains('\0') => Err(ServiceError::bad(field, "must not contain the character U+0000")),
         other => Ok(other.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)),
     }
-}
-
-/// An admin acts anywhere, an officer in their own area; `None` stands for anywhere.
-fn officer_scope(actor: &Actor) -> Result<Option<crate::domain::area::AreaCode>, ServiceError> {
-    if actor.has(Role::Admin) {
-        return Ok(None);
-    }
-    actor
-        .officer_area()
-        .cloned()
-        .map(Some)
-        .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))
 }

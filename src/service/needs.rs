@@ -1,13 +1,13 @@
 //! Needs: reported, revised, verified and closed by the area's side.
 
 use super::access::{Operation, authorize};
-use super::{Code, Service, ServiceError, keyed, officer_scope, words};
-use crate::atlas::NeedView;
+use super::{Code, Service, ServiceError, keyed, words};
+use crate::atlas::{NeedView, Sight};
 use crate::domain::actor::Actor;
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Period;
 use crate::domain::ids::NeedId;
-use crate::domain::need::{Need, NeedStatus, Severity};
+use crate::domain::need::Severity;
 use crate::domain::quantity::Quantity;
 use crate::store::{CloseNeed, NeedAccess, ReportNeed, ReviseNeed, Scope, VerifyNeeds};
 use serde_json::json;
@@ -29,8 +29,8 @@ pub const MAX_VERIFY: usize = 500;
 
 impl Service {
     pub async fn report_need(&self, actor: &Actor, request: ReportRequest) -> Result<NeedView, ServiceError> {
-        let user = authorize(actor, Operation::ReportNeed)?;
-        let scope = officer_scope(actor)?;
+        let permit = authorize(actor, Operation::ReportNeed)?;
+        let (user, scope) = (permit.user()?, permit.area()?);
         // A foreign area answers as a missing one.
         let ground = self.atlas().ground();
         let area = ground.area(&request.area).filter(|_| scope.is_none_or(|own| own.covers(&request.area)));
@@ -73,8 +73,8 @@ impl Service {
         required: Option<Quantity>,
         severity: Option<Severity>,
     ) -> Result<NeedView, ServiceError> {
-        let user = authorize(actor, Operation::ManageNeeds)?;
-        let access = NeedAccess { area: officer_scope(actor)? };
+        let permit = authorize(actor, Operation::ReviseNeed)?;
+        let (user, access) = (permit.user()?, NeedAccess { area: permit.area()? });
         if required.is_none() && severity.is_none() {
             return Err(ServiceError::bad("input", "give required, severity, or both"));
         }
@@ -87,8 +87,8 @@ impl Service {
     }
 
     pub async fn verify_needs(&self, actor: &Actor, ids: Vec<NeedId>) -> Result<Vec<NeedView>, ServiceError> {
-        let user = authorize(actor, Operation::ManageNeeds)?;
-        let access = NeedAccess { area: officer_scope(actor)? };
+        let permit = authorize(actor, Operation::VerifyNeeds)?;
+        let (user, access) = (permit.user()?, NeedAccess { area: permit.area()? });
         if ids.is_empty() || ids.len() > MAX_VERIFY {
             return Err(ServiceError::bad("ids", format!("must hold 1 to {MAX_VERIFY} ids")));
         }
@@ -108,8 +108,8 @@ impl Service {
         expected_version: i64,
         reason: &str,
     ) -> Result<NeedView, ServiceError> {
-        let user = authorize(actor, Operation::ManageNeeds)?;
-        let access = NeedAccess { area: officer_scope(actor)? };
+        let permit = authorize(actor, Operation::CloseNeed)?;
+        let (user, access) = (permit.user()?, NeedAccess { area: permit.area()? });
         let reason = words("reason", reason)?;
         self.store().execute(CloseNeed { author: Some(user.id), access, id, expected_version, reason }).await?;
         self.need_after(id).await
@@ -117,7 +117,7 @@ impl Service {
 
     /// The need as the atlas holds it; it has taken in the commit before the caller is answered.
     async fn need_after(&self, id: NeedId) -> Result<NeedView, ServiceError> {
-        if let Some(view) = self.atlas().need(id) {
+        if let Some(view) = self.atlas().need(id, &Sight::All) {
             return Ok(view);
         }
         // A need on an area of an edition that this server is still reading.
@@ -125,11 +125,7 @@ impl Service {
     }
 
     /// The need, where the caller may see it.
-    pub fn visible_need(&self, actor: &Actor, id: NeedId) -> Option<NeedView> {
-        self.atlas().need(id).filter(|view| self.may_see_need(actor, &view.need, view.area.code()))
-    }
-
-    pub fn may_see_need(&self, actor: &Actor, need: &Need, area: &AreaCode) -> bool {
-        need.status == NeedStatus::Verified || actor.reads_all() || actor.is_officer_of(area)
+    pub fn visible_need(&self, sight: &Sight, id: NeedId) -> Option<NeedView> {
+        self.atlas().need(id, sight).filter(|view| sight.sees(view))
     }
 }

@@ -18,11 +18,8 @@ impl Service {
         first: usize,
         after: Option<(AreaCode, OverlapId)>,
     ) -> Result<(Vec<Overlap>, i64), ServiceError> {
-        authorize(actor, Operation::ReadOverlaps)?;
-        if !actor.reads_all() {
-            let own = actor
-                .officer_area()
-                .ok_or_else(|| ServiceError::new(Code::Forbidden, "your account is not in charge of any area"))?;
+        if let Some(own) = authorize(actor, Operation::ReadOverlaps)?.area()? {
+            let own = &own;
             filter.area = match filter.area {
                 None => Some(own.clone()),
                 Some(asked) if own.covers(&asked) => Some(asked),
@@ -38,13 +35,11 @@ impl Service {
     }
 
     pub async fn visible_overlap(&self, actor: &Actor, id: OverlapId) -> Result<Option<Overlap>, ServiceError> {
-        if authorize(actor, Operation::ReadOverlaps).is_err() {
-            return Ok(None);
-        }
+        let Ok(permit) = authorize(actor, Operation::ReadOverlaps) else { return Ok(None) };
         let Some(overlap) = self.store().overlaps(&[id]).await?.pop() else { return Ok(None) };
         let area = self.atlas().ground().area_by_id(overlap.finding.area);
-        let own = area.is_some_and(|a| actor.is_officer_of(a.code()));
-        Ok((actor.reads_all() || own).then_some(overlap))
+        let own = area.is_some_and(|a| permit.sees_area().is_some_and(|own| own.covers(a.code())));
+        Ok((permit.everything() || own).then_some(overlap))
     }
 
     pub async fn resolve_overlap(
@@ -55,7 +50,7 @@ impl Service {
         status: OverlapStatus,
         note: &str,
     ) -> Result<Overlap, ServiceError> {
-        let user = authorize(actor, Operation::ResolveOverlap)?;
+        let user = authorize(actor, Operation::ResolveOverlap)?.user()?;
         let note = words("note", note)?;
         let salt = crate::random::bytes().ok_or_else(|| ServiceError::fault("no random numbers to be had"))?;
         let author = Some(user.id);

@@ -56,8 +56,10 @@ impl Entry {
 
 pub(super) fn need_entry(need: &Need, action: &'static str) -> Entry {
     // Needs and lines are nearly all of the log: their states are written without a detour.
+    // Only where there is one: what was written before there was such a right stays as it is.
+    let first_right = need.first_right_until.map_or_else(String::new, |m| format!(r#""firstRightUntil":{},"#, m.0));
     let state = format!(
-        r#"{{"area":"{}","delivered":{},"item":"{}","periodEnd":"{}","periodStart":"{}","program":"{}","required":{},"reserved":{},"severity":{},"status":"{}"}}"#,
+        r#"{{"area":"{}","delivered":{},{first_right}"item":"{}","periodEnd":"{}","periodStart":"{}","program":"{}","required":{},"reserved":{},"severity":{},"status":"{}"}}"#,
         need.area,
         need.counters.delivered().get(),
         need.item,
@@ -516,15 +518,16 @@ pub(super) fn organization_entry(
     category: &str,
     status: &str,
     aggregator: bool,
+    home_area: Option<&str>,
     version: i64,
     action: &'static str,
 ) -> Entry {
-    Entry::new(
-        action,
-        id.to_string(),
-        version,
-        state([("category", category.into()), ("status", status.into()), ("aggregator", aggregator.into())]),
-    )
+    let mut state =
+        state([("category", category.into()), ("status", status.into()), ("aggregator", aggregator.into())]);
+    if let Some(home) = home_area {
+        state.insert("homeArea".into(), home.into());
+    }
+    Entry::new(action, id.to_string(), version, state)
 }
 
 impl Store {

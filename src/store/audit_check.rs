@@ -235,6 +235,7 @@ struct OrganizationRow {
     category: String,
     status: String,
     aggregator: i64,
+    home_area: Option<String>,
     version: i64,
 }
 
@@ -263,11 +264,12 @@ impl Comparison<'_> {
             (row.id, Ok(audit::claim_entry(ClaimId(row.id), &claim, row.renewals, row.version, "")))
         })
         .await?;
-        let organizations = "id, category, status, aggregator, version FROM organization";
+        let organizations = "id, category, status, aggregator, home_area, version FROM organization";
         self.table(OrganizationId::PREFIX, organizations, |row: OrganizationRow| {
             let id = OrganizationId(row.id);
             let aggregator = row.aggregator != 0;
-            (row.id, Ok(audit::organization_entry(id, &row.category, &row.status, aggregator, row.version, "")))
+            let home = row.home_area.as_deref();
+            (row.id, Ok(audit::organization_entry(id, &row.category, &row.status, aggregator, home, row.version, "")))
         })
         .await?;
         self.table(

@@ -15,6 +15,9 @@ pub enum StoreError {
     VersionConflict,
     #[error("{0}")]
     Illegal(String),
+    /// Not for this caller, whose right depends on what is stored.
+    #[error("{0}")]
+    Forbidden(String),
     #[error("the key has been used before, with other input")]
     KeyReused,
     /// The database is away or busy. The outcome may be unknown; the same call may be repeated.

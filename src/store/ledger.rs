@@ -438,6 +438,24 @@ impl Book {
         expect_rows(tx.run(&sql, [rows]).await?, needs.len())
     }
 
+    /// Writes until when the changed needs are kept for their neighbours: only verifying sets that.
+    pub async fn write_first_rights(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        let set: Vec<Need> = changed(&self.needs)
+            .filter(|n| n.before.first_right_until != n.after.first_right_until)
+            .map(|n| n.after)
+            .collect();
+        if set.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "UPDATE need SET first_right_until = r.first_right_until FROM {} WHERE need.id = r.id",
+            tx.dialect.rows("$1", &[("id", Int), ("first_right_until", Int)])
+        );
+        let until = |n: &Need| n.first_right_until.map(|m| m.0);
+        let rows = batch(&set, |n| json!({"id": n.id.0, "first_right_until": until(n)}));
+        expect_rows(tx.run(&sql, [rows]).await?, set.len())
+    }
+
     /// Ends what one author did: each record that moved since the last chapter has one new version
     /// now, and one entry. Entries are kept under the claim that moved the record, where there is one.
     pub fn end_chapter(&mut self, author: Author, action: &'static str) {

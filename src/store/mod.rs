@@ -4,6 +4,8 @@
 //! `ledger`, which takes needs, then lines, then offers, each in ascending id, on every path.
 //! `dialect` holds every difference between the two databases.
 
+mod accounts;
+mod allowance;
 mod areas;
 mod audit;
 mod audit_check;
@@ -21,6 +23,8 @@ mod idempotency;
 mod ledger;
 mod needs;
 mod opening;
+mod organizations;
+mod outbox;
 mod overlaps;
 mod people;
 mod position;
@@ -29,6 +33,11 @@ mod rows;
 mod shape;
 mod write;
 
+pub use accounts::{
+    ApiKey, Digest, EndSessions, EraseAccount, ForgetThePast, FoundSession, KeepSession, Login, OpenSession,
+    RequestReset, ResetPassword, RevokeKey, SetPassword, SignUp, StartSession,
+};
+pub use allowance::{Allowance, Refund, Spend};
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AuditRow, Checkpoint, Sequenced};
 pub use audit_check::Checked;
@@ -43,6 +52,11 @@ pub use needs::{
     CloseNeed, ImportNeeds, ImportedNeed, ImportedNeeds, NeedAccess, OpeningNeed, ReportNeed, ReviseNeed, VerifyNeeds,
 };
 pub use opening::{ClaimOutcome, OpenClaim, Opened};
+pub use organizations::{
+    AcceptInvitation, AddDocument, Application, ChangeRole, ConfirmSignUp, DecideOrganization, Decision, Invitation,
+    Invite, Member, SuspendMember,
+};
+pub use outbox::{ForgetMessages, OutboxRow, OutboxState, Posted, SettleMessage, TakeMessages, Taken, post};
 pub use overlaps::{
     ImportDistributions, ImportRules, ImportedAid, ImportedDistributions, OutsideAid, OutsideRecord, OverlapFilter,
     RecomputeOverlaps, ResolveOverlap,
@@ -209,6 +223,12 @@ impl Store {
             tx.execute_unprepared("UPDATE change_log SET xid = pg_current_xact_id()").await?;
         }
         Ok(())
+    }
+
+    /// A secret of this database, the same for all servers on it.
+    pub async fn epoch(&self) -> Result<String, StoreError> {
+        let row = self.read_one("SELECT epoch FROM feed", []).await?;
+        row.map_or_else(|| Err(StoreError::corrupt("feed")), |row| write::column(&row, "epoch"))
     }
 
     fn here_sql(&self) -> String {

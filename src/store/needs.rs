@@ -6,11 +6,11 @@ use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
 use super::ledger::{self, Book, Lines};
-use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
+use super::rows::{self, IdRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store, audit, overlaps, people};
 use crate::domain::area::AreaCode;
-use crate::domain::calendar::Period;
+use crate::domain::calendar::{Moment, Period};
 use crate::domain::claim::ClaimLine;
 use crate::domain::ids::{AreaId, ClaimId, ItemId, NeedId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, Severity};
@@ -68,6 +68,7 @@ impl Command for ReportNeed {
             counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
             severity: self.severity,
             status: NeedStatus::Reported,
+            first_right_until: None,
             version: 1,
         };
         let mut writes = Writes::new(tx.dialect);
@@ -175,7 +176,28 @@ impl Command for ReviseNeed {
     }
 }
 
-/// REPORTED becomes VERIFIED. Verifying again changes nothing.
+/// Until when needs that are verified now are kept for their neighbours, by the programs that do so.
+struct FirstRights(HashMap<ProgramId, Moment>);
+
+impl FirstRights {
+    async fn read(tx: &mut Tx, now: Moment) -> Result<Self, StoreError> {
+        #[derive(FromQueryResult)]
+        struct Right {
+            id: i64,
+            first_right_hours: i64,
+        }
+        let sql = "SELECT id, first_right_hours FROM program WHERE first_right_hours > 0";
+        let rights: Vec<Right> = tx.all(sql, []).await?;
+        let until = |r: Right| Some((ProgramId(r.id), rules::first_right_until(now, r.first_right_hours)?));
+        Ok(FirstRights(rights.into_iter().filter_map(until).collect()))
+    }
+
+    fn until(&self, program: ProgramId) -> Option<Moment> {
+        self.0.get(&program).copied()
+    }
+}
+
+/// REPORTED becomes VERIFIED, and its program's first right begins. Verifying again changes nothing.
 #[derive(Debug, Clone)]
 pub struct VerifyNeeds {
     pub author: Author,
@@ -189,15 +211,34 @@ impl Command for VerifyNeeds {
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         self.access.check(tx, &self.ids).await?;
         let mut book = Book::open(tx, self.author, "need.verify", &self.ids, Lines::None, &[]).await?;
+        let own = reported_by(tx, self.author, &self.ids).await?;
+        let rights = FirstRights::read(tx, book.now()).await?;
         for id in &self.ids {
-            match book.need(*id).map(|n| n.status).ok_or(StoreError::NotFound("need"))? {
+            let need = book.need(*id).ok_or(StoreError::NotFound("need"))?;
+            let first_right_until = rights.until(need.program);
+            match need.status {
                 NeedStatus::Verified => {}
                 NeedStatus::Closed => return Err(StoreError::Illegal(format!("{id}: it is closed"))),
-                NeedStatus::Reported => book.change_need(*id, |n| n.status = NeedStatus::Verified)?,
+                NeedStatus::Reported if own.contains(id) => {
+                    return Err(StoreError::Forbidden(format!("{id}: you reported it; somebody else verifies it")));
+                }
+                NeedStatus::Reported => book.change_need(*id, |n| {
+                    n.status = NeedStatus::Verified;
+                    n.first_right_until = first_right_until;
+                })?,
             }
         }
+        book.write_first_rights(tx).await?;
         close_and_judge(tx, book, self.author).await
     }
+}
+
+/// Those of the needs that the author has reported.
+async fn reported_by(tx: &mut Tx, author: Author, needs: &BTreeSet<NeedId>) -> Result<BTreeSet<NeedId>, StoreError> {
+    let Some(author) = author else { return Ok(BTreeSet::new()) };
+    let sql = format!("SELECT id FROM need WHERE reported_by = $2 AND id {}", tx.dialect.numbers("$1"));
+    let rows: Vec<IdRow> = tx.all(&sql, [ids(needs.iter().map(|n| n.0)), author.0.into()]).await?;
+    Ok(rows.into_iter().map(|row| NeedId(row.id)).collect())
 }
 
 /// Nothing more may be claimed of it; what is promised already may still be delivered.
@@ -402,14 +443,17 @@ impl ImportNeeds {
             ("severity", Int),
             ("status", Text),
             ("external_id", Text),
+            ("first_right_until", Int),
         ];
+        let now = tx.now().await?;
+        let rights = FirstRights::read(tx, now).await?;
         // The order of the rows is the order of the generated ids: both databases draw them row by
         // row from an ordered select, and the ids are sorted below.
         let sql = format!(
             "INSERT INTO need (area_id, program_id, item_id, period_start, period_end, required, reserved, delivered,
-             severity, status, external_id, version)
+             severity, status, external_id, first_right_until, version)
              SELECT area_id, program_id, item_id, period_start, period_end, required, 0, 0, severity, status,
-             external_id, 1 FROM {} ORDER BY ord RETURNING id",
+             external_id, first_right_until, 1 FROM {} ORDER BY ord RETURNING id",
             tx.dialect.rows("$1", &columns)
         );
         for chunk in rows.chunks(CHUNK) {
@@ -417,7 +461,7 @@ impl ImportNeeds {
                 json!({"ord": i, "area_id": r.area.0, "program_id": r.program.0, "item_id": r.item.0,
                        "period_start": r.period.start.to_string(), "period_end": r.period.end.to_string(),
                        "required": r.required.get(), "severity": r.severity.get(), "status": r.status.word(),
-                       "external_id": r.external_id})
+                       "external_id": r.external_id, "first_right_until": r.first_right(&rights).map(|m| m.0)})
             });
             let mut inserted: Vec<i64> =
                 tx.all::<Inserted, 1>(&sql, [values]).await?.into_iter().map(|i| i.id).collect();
@@ -425,7 +469,7 @@ impl ImportNeeds {
             ledger::expect_rows(inserted.len() as u64, chunk.len())?;
             let mut needs = Vec::with_capacity(chunk.len());
             for (id, row) in inserted.iter().zip(chunk) {
-                needs.push(row.blank(NeedId(*id))?);
+                needs.push(row.blank(NeedId(*id), &rights)?);
             }
             let mut book = Book::of_new_needs(tx, self.author, "needs.import", needs).await?;
             let balances: Vec<(NeedId, &&OpeningNeed)> = inserted
@@ -517,7 +561,12 @@ impl OpeningNeed {
         }
     }
 
-    fn blank(&self, id: NeedId) -> Result<Need, StoreError> {
+    /// A need that comes verified is verified at the moment of its import.
+    fn first_right(&self, rights: &FirstRights) -> Option<Moment> {
+        rights.until(self.program).filter(|_| self.status == NeedStatus::Verified)
+    }
+
+    fn blank(&self, id: NeedId, rights: &FirstRights) -> Result<Need, StoreError> {
         let counters = Counters::new(self.required, Quantity::ZERO, Quantity::ZERO);
         Ok(Need {
             id,
@@ -528,6 +577,7 @@ impl OpeningNeed {
             counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
             severity: self.severity,
             status: self.status,
+            first_right_until: self.first_right(rights),
             version: 1,
         })
     }

@@ -12,16 +12,17 @@ use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Lines, Wait};
-use super::rows::{IdRow, ids, quantity};
+use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
-use super::{Author, Store, audit};
+use super::{Author, Store, audit, people};
+use crate::domain::area::AreaCode;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
-use crate::domain::ids::{ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};
+use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};
 use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
-use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim};
+use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim, is_neighbour};
 use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
@@ -157,8 +158,46 @@ struct Ground {
     known: HashMap<KeyId, Known>,
     holds: Holds,
     partners: HashSet<OrganizationId>,
+    neighbours: Neighbours,
     claim_ids: std::vec::IntoIter<i64>,
     line_ids: std::vec::IntoIter<i64>,
+}
+
+/// Where needs that are kept for their neighbours lie, and where those who claim are at home. Empty
+/// where no need is kept for anybody, which then costs nothing.
+#[derive(Default)]
+struct Neighbours {
+    areas: HashMap<AreaId, AreaCode>,
+    homes: HashMap<OrganizationId, AreaCode>,
+}
+
+#[derive(FromQueryResult)]
+struct IdCode {
+    id: i64,
+    code: String,
+}
+
+impl Neighbours {
+    async fn read(tx: &mut Tx, claims: &[Arc<OpenClaim>], book: &Book) -> Result<Neighbours, StoreError> {
+        let asked = claims.iter().flat_map(|c| &c.lines).filter_map(|(need, _)| book.need(*need));
+        let kept: BTreeSet<i64> = asked.filter(|n| n.kept_until(book.now()).is_some()).map(|n| n.area.0).collect();
+        if kept.is_empty() {
+            return Ok(Neighbours::default());
+        }
+        let wanted = tx.dialect.numbers("$1");
+        let areas: Vec<IdCode> = tx.all(&format!("SELECT id, code FROM area WHERE id {wanted}"), [ids(kept)]).await?;
+        let sql = format!("SELECT id, home_area AS code FROM organization WHERE home_area IS NOT NULL AND id {wanted}");
+        let organizations: BTreeSet<i64> = claims.iter().map(|c| c.organization.0).collect();
+        let homes: Vec<IdCode> = tx.all(&sql, [ids(organizations)]).await?;
+        let code = |text: &str| text.parse().map_err(|_| StoreError::corrupt("area code"));
+        Ok(Neighbours {
+            areas: areas.iter().map(|a| Ok((AreaId(a.id), code(&a.code)?))).collect::<Result<_, StoreError>>()?,
+            homes: homes
+                .iter()
+                .map(|o| Ok((OrganizationId(o.id), code(&o.code)?)))
+                .collect::<Result<_, StoreError>>()?,
+        })
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -176,18 +215,15 @@ impl Ground {
         let programs: BTreeSet<i64> = asked.map(|n| n.program.0).collect();
         let others: BTreeSet<i64> =
             claims.iter().filter_map(|c| c.executor.filter(|e| *e != c.organization)).map(|e| e.0).collect();
-        let mut partners = HashSet::new();
-        if !others.is_empty() {
-            let sql = format!(
-                "SELECT id FROM organization WHERE aggregator = 1 AND status = 'VERIFIED' AND id {}",
-                tx.dialect.numbers("$1")
-            );
-            let found: Vec<IdRow> = tx.all(&sql, [ids(others)]).await?;
-            partners.extend(found.into_iter().map(|r| OrganizationId(r.id)));
-        }
+        let partners = match others.is_empty() {
+            true => HashSet::new(),
+            false => people::partners(tx, others, book.now().day()).await?,
+        };
         let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
         let (holds, [claim_ids, line_ids]) = holds_and_ids(tx, ids(programs), claims.len(), lines).await?;
-        Ok(Ground { known, holds, partners, claim_ids: claim_ids.into_iter(), line_ids: line_ids.into_iter() })
+        let neighbours = Neighbours::read(tx, claims, book).await?;
+        let (claim_ids, line_ids) = (claim_ids.into_iter(), line_ids.into_iter());
+        Ok(Ground { known, holds, partners, neighbours, claim_ids, line_ids })
     }
 
     /// The hold of a claim, by the strictest of the programs it touches.
@@ -339,11 +375,13 @@ impl Sitting {
             .lines
             .iter()
             .map(|(need, requested)| {
+                let kept_until = self.kept_until(claim.organization, *need);
                 let need = self.book.need(*need);
                 AskedLine {
                     requested: *requested,
                     need: need.map(|n| AskedNeed { counters: n.counters, status: n.status }),
                     barred: offer.is_some_and(|o| !o.open || need.is_some_and(|n| n.item != o.item)),
+                    kept_until,
                 }
             })
             .collect();
@@ -379,6 +417,15 @@ impl Sitting {
                 Ok(Finding::Decided(Opened { outcome, made: Some(made) }))
             }
         }
+    }
+
+    /// Until when the need is kept for its neighbours, where the organisation is none of them.
+    fn kept_until(&self, organization: OrganizationId, need: NeedId) -> Option<Moment> {
+        let need = self.book.need(need)?;
+        let until = need.kept_until(self.book.now())?;
+        let Neighbours { areas, homes } = &self.ground.neighbours;
+        let of_here = areas.get(&need.area).is_some_and(|area| is_neighbour(homes.get(&organization), area));
+        (!of_here).then_some(until)
     }
 
     fn grant(&mut self, claim: &OpenClaim, granted: &[(NeedId, Quantity)], hold: i64) -> Result<Claim, StoreError> {
@@ -435,17 +482,28 @@ impl Sitting {
             LineRefusal {
                 need,
                 requested,
-                // Of a need that is not open nothing can be had, and how much it asks for is not told.
+                // Of a need that is not open nothing can be had, and how much it asks for is not told; of one
+                // that is kept for others nothing yet.
                 free: self
                     .book
                     .need(need)
                     .filter(|n| n.status == NeedStatus::Verified)
+                    .filter(|_| self.kept_until(claim.organization, need).is_none())
                     .map_or(Quantity::ZERO, |n| n.counters.free()),
                 reason: *reason,
                 frees_at: self.held_until.get(&need).copied(),
             }
         };
         reasons.iter().map(refusal).collect()
+    }
+
+    /// What is kept for others becomes free when that ends, whatever is held of it.
+    fn name_ends_of_first_rights(&self, asked: &[Arc<OpenClaim>], findings: &mut [Finding]) {
+        for (claim, finding) in asked.iter().zip(findings) {
+            for refusal in fresh_refusals(finding).filter(|r| r.reason == RefusalReason::Rule) {
+                refusal.frees_at = self.kept_until(claim.organization, refusal.need).or(refusal.frees_at);
+            }
+        }
     }
 
     async fn write(
@@ -455,6 +513,7 @@ impl Sitting {
         mut findings: Vec<Finding>,
     ) -> Result<Vec<Verdict>, StoreError> {
         name_ends_of_holds(tx, self.book.now(), &mut findings).await?;
+        self.name_ends_of_first_rights(asked, &mut findings);
         let now = self.book.now();
         let mut writes = Writes::new(tx.dialect);
         insert_claims(&mut writes, &self.claims, now);
@@ -492,24 +551,27 @@ fn shortfall(asked: &AskedLine, grant: Quantity) -> RefusalReason {
     match asked.need {
         None => RefusalReason::NotFound,
         Some(need) if need.status != NeedStatus::Verified => RefusalReason::NotOpen,
-        Some(_) if asked.barred => RefusalReason::Rule,
+        Some(_) if asked.barred || asked.kept_until.is_some() => RefusalReason::Rule,
         Some(need) if need.counters.free() > grant => RefusalReason::Rule,
         Some(_) => RefusalReason::NotEnoughFree,
     }
 }
 
+/// What a decision of this transaction refuses; what a key answers from before stays as it was.
+fn fresh_refusals(finding: &mut Finding) -> impl Iterator<Item = &mut LineRefusal> {
+    let refusals = match finding {
+        Finding::Decided(Opened { outcome: ClaimOutcome::Refused { refusals: r, replayed: false }, .. })
+        | Finding::Decided(Opened { outcome: ClaimOutcome::Accepted { shortfalls: r, replayed: false, .. }, .. }) => {
+            r.as_mut_slice()
+        }
+        _ => &mut [],
+    };
+    refusals.iter_mut()
+}
+
 /// Adds to fresh refusals when the first of the holds ends that stood before this transaction.
 async fn name_ends_of_holds(tx: &mut Tx, now: Moment, findings: &mut [Finding]) -> Result<(), StoreError> {
-    let mut refusals: Vec<&mut LineRefusal> = Vec::new();
-    for finding in findings {
-        match finding {
-            Finding::Decided(Opened { outcome: ClaimOutcome::Refused { refusals: r, replayed: false }, .. })
-            | Finding::Decided(Opened {
-                outcome: ClaimOutcome::Accepted { shortfalls: r, replayed: false, .. }, ..
-            }) => refusals.extend(r.iter_mut()),
-            _ => {}
-        }
-    }
+    let refusals: Vec<&mut LineRefusal> = findings.iter_mut().flat_map(fresh_refusals).collect();
     if refusals.is_empty() {
         return Ok(());
     }

@@ -1,18 +1,19 @@
 //! Organisations, users, roles and keys.
 
 use super::audit::{self, Entry};
+use super::dialect::Dialect;
 use super::error::StoreError;
-use super::rows::{ORGANIZATION_COLUMNS, OrganizationRow, ids};
+use super::rows::{self, ORGANIZATION_COLUMNS, OrganizationRow, ids};
 use super::write::{Command, Tx, column};
 use super::{Author, Store};
 use crate::audit::state;
-use crate::domain::actor::{Role, User};
+use crate::domain::actor::{KeyScope, Role};
 use crate::domain::area::AreaCode;
-use crate::domain::calendar::Moment;
-use crate::domain::ids::{OrganizationId, UserId};
-use crate::domain::organization::{Organization, OrganizationCategory, OrganizationStatus};
+use crate::domain::calendar::{Day, Moment};
+use crate::domain::ids::{ApiKeyId, OrganizationId, UserId};
+use crate::domain::organization::{self, Organization, OrganizationCategory, OrganizationStatus, Standing};
 use sea_orm::FromQueryResult;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The organisation that opening balances are written to: aid whose giver is not known.
 const OPENING_NAME: &str = "Saldo awal (sebelum Salur)";
@@ -26,6 +27,8 @@ pub struct AddOrganization {
     pub category: OrganizationCategory,
     pub status: OrganizationStatus,
     pub aggregator: bool,
+    /// Where it is registered.
+    pub home_area: Option<AreaCode>,
 }
 
 impl Command for AddOrganization {
@@ -33,10 +36,14 @@ impl Command for AddOrganization {
 
     async fn run(&self, tx: &mut Tx) -> Result<OrganizationId, StoreError> {
         let now = tx.now().await?;
+        if let Some(area) = &self.home_area {
+            let found = tx.one("SELECT id FROM area WHERE code = $1", [area.as_str().into()]).await?;
+            found.ok_or_else(|| StoreError::bad("homeArea", "there is no area of this code"))?;
+        }
         if let Some(id) = find(tx, &self.name).await? {
             return self.vouch_for(tx, now, id).await;
         }
-        insert(tx, now, self.author, &self.name, self.category, self.status, self.aggregator).await
+        self.insert(tx, now).await
     }
 }
 
@@ -50,41 +57,60 @@ impl AddOrganization {
         }
         let (category, status) = (self.category.word(), self.status.word());
         tx.run(
-            "UPDATE organization SET category = $2, status = $3, aggregator = $4, version = $5 WHERE id = $1",
-            [id.0.into(), category.into(), status.into(), i64::from(self.aggregator).into(), (version + 1).into()],
+            "UPDATE organization SET category = $2, status = $3, aggregator = $4, home_area = $5, version = $6
+             WHERE id = $1",
+            [
+                id.0.into(),
+                category.into(),
+                status.into(),
+                i64::from(self.aggregator).into(),
+                self.home().into(),
+                (version + 1).into(),
+            ],
         )
         .await?;
-        let entry = audit::organization_entry(id, category, status, self.aggregator, version + 1, "organization.vouch");
-        audit::append(tx, now, self.author, vec![entry]).await?;
+        audit::append(tx, now, self.author, vec![self.entry(id, version + 1, "organization.vouch")]).await?;
         Ok(id)
+    }
+
+    async fn insert(&self, tx: &mut Tx, now: Moment) -> Result<OrganizationId, StoreError> {
+        let id = tx
+            .insert(
+                "INSERT INTO organization (name, category, status, aggregator, home_area, version)
+                 VALUES ($1, $2, $3, $4, $5, 1) RETURNING id",
+                [
+                    self.name.as_str().into(),
+                    self.category.word().into(),
+                    self.status.word().into(),
+                    i64::from(self.aggregator).into(),
+                    self.home().into(),
+                ],
+            )
+            .await?;
+        let id = OrganizationId(id);
+        audit::append(tx, now, self.author, vec![self.entry(id, 1, "organization.add")]).await?;
+        Ok(id)
+    }
+
+    fn home(&self) -> Option<&str> {
+        self.home_area.as_ref().map(AreaCode::as_str)
+    }
+
+    fn entry(&self, id: OrganizationId, version: i64, action: &'static str) -> Entry {
+        let (category, status) = (self.category.word(), self.status.word());
+        audit::organization_entry(id, category, status, self.aggregator, self.home(), version, action)
+    }
+
+    /// One that nobody has vouched for yet.
+    fn pending(author: Author, name: &str, category: OrganizationCategory) -> Self {
+        let status = OrganizationStatus::Pending;
+        AddOrganization { author, name: name.to_owned(), category, status, aggregator: false, home_area: None }
     }
 }
 
 async fn find(tx: &mut Tx, name: &str) -> Result<Option<OrganizationId>, StoreError> {
     let row = tx.one("SELECT id FROM organization WHERE name = $1", [name.into()]).await?;
     row.map(|r| column(&r, "id").map(OrganizationId)).transpose()
-}
-
-async fn insert(
-    tx: &mut Tx,
-    now: Moment,
-    author: Author,
-    name: &str,
-    category: OrganizationCategory,
-    status: OrganizationStatus,
-    aggregator: bool,
-) -> Result<OrganizationId, StoreError> {
-    let id = tx
-        .insert(
-            "INSERT INTO organization (name, category, status, aggregator, version) VALUES ($1, $2, $3, $4, 1)
-             RETURNING id",
-            [name.into(), category.word().into(), status.word().into(), i64::from(aggregator).into()],
-        )
-        .await?;
-    let id = OrganizationId(id);
-    let entry = audit::organization_entry(id, category.word(), status.word(), aggregator, 1, "organization.add");
-    audit::append(tx, now, author, vec![entry]).await?;
-    Ok(id)
 }
 
 /// The organisation of that name, entered as pending where it is new.
@@ -98,7 +124,7 @@ pub(super) async fn organization_named(
     match find(tx, name).await? {
         Some(id) => Ok((id, false)),
         None => {
-            let id = insert(tx, now, author, name, category, OrganizationStatus::Pending, false).await?;
+            let id = AddOrganization::pending(author, name, category).insert(tx, now).await?;
             Ok((id, true))
         }
     }
@@ -108,8 +134,8 @@ pub(super) async fn opening_organization(tx: &mut Tx, now: Moment) -> Result<Org
     match find(tx, OPENING_NAME).await? {
         Some(id) => Ok(id),
         None => {
-            let (category, status) = (OrganizationCategory::Government, OrganizationStatus::Pending);
-            insert(tx, now, None, OPENING_NAME, category, status, false).await
+            let opening = AddOrganization::pending(None, OPENING_NAME, OrganizationCategory::Government);
+            opening.insert(tx, now).await
         }
     }
 }
@@ -210,51 +236,61 @@ pub struct IssueKey {
     pub prefix: String,
     pub hash: [u8; 32],
     pub expires_days: Option<i64>,
+    /// What its owner calls it.
+    pub label: Option<String>,
+    pub scopes: Vec<KeyScope>,
+}
+
+/// Scopes as a key's row holds them; none written: all, as keys had before they had scopes.
+pub(super) fn scopes_of(text: Option<&str>) -> Result<Vec<KeyScope>, StoreError> {
+    let Some(text) = text else { return Ok(KeyScope::ALL.to_vec()) };
+    let known = |word| KeyScope::from_word(word).ok_or_else(|| StoreError::corrupt("scope"));
+    let mut scopes = text.split_whitespace().map(known).collect::<Result<Vec<_>, _>>()?;
+    scopes.sort_unstable();
+    scopes.dedup();
+    Ok(scopes)
 }
 
 impl Command for IssueKey {
-    type Answer = ();
+    type Answer = ApiKeyId;
 
-    async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<ApiKeyId, StoreError> {
         let now = tx.now().await?;
         let sql = format!("SELECT id, version FROM app_user WHERE email = $1 AND disabled = 0{}", tx.dialect.lock());
         let row = tx.one(&sql, [self.email.as_str().into()]).await?;
         let row = row.ok_or_else(|| StoreError::bad("email", "there is no user of this e-mail address"))?;
         let user: i64 = column(&row, "id")?;
         let version: i64 = column::<i64>(&row, "version")? + 1;
-        tx.run(
-            "INSERT INTO api_key (user_id, prefix, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-            [
-                user.into(),
-                self.prefix.as_str().into(),
-                self.hash.to_vec().into(),
-                now.0.into(),
-                self.expires_days.map(|days| now.plus_seconds(days.saturating_mul(86_400)).0).into(),
-            ],
-        )
-        .await?;
+        let scopes: Vec<&str> = self.scopes.iter().map(|scope| scope.word()).collect();
+        let id = tx
+            .insert(
+                "INSERT INTO api_key (user_id, prefix, hash, created_at, expires_at, label, scopes)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+                [
+                    user.into(),
+                    self.prefix.as_str().into(),
+                    self.hash.to_vec().into(),
+                    now.0.into(),
+                    self.expires_days.map(|days| now.plus_seconds(days.saturating_mul(86_400)).0).into(),
+                    self.label.clone().into(),
+                    scopes.join(" ").into(),
+                ],
+            )
+            .await?;
         tx.run("UPDATE app_user SET version = $2 WHERE id = $1", [user.into(), version.into()]).await?;
         let entry = Entry::new(
             "key.issue",
             UserId(user).to_string(),
             version,
-            state([("prefix", self.prefix.as_str().into()), ("expiresDays", self.expires_days.into())]),
+            state([
+                ("prefix", self.prefix.as_str().into()),
+                ("expiresDays", self.expires_days.into()),
+                ("scopes", scopes.join(" ").into()),
+            ]),
         );
-        audit::append(tx, now, self.author, vec![entry]).await
+        audit::append(tx, now, self.author, vec![entry]).await?;
+        Ok(ApiKeyId(id))
     }
-}
-
-#[derive(FromQueryResult)]
-struct UserRow {
-    id: i64,
-    email: String,
-    organization_id: Option<i64>,
-    area_code: Option<String>,
-}
-
-#[derive(FromQueryResult)]
-struct RoleRow {
-    role: String,
 }
 
 #[derive(FromQueryResult)]
@@ -263,34 +299,61 @@ struct EmailRow {
     email: String,
 }
 
+/// An organisation with one of its permits, or with none.
+#[derive(FromQueryResult)]
+struct StandingRow {
+    id: i64,
+    status: String,
+    aggregator: i64,
+    permit: Option<i64>,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+}
+
+fn standing_sql(dialect: Dialect) -> String {
+    format!(
+        "SELECT o.id, o.status, o.aggregator, d.id AS permit, d.valid_from, d.valid_until FROM organization o
+         LEFT JOIN organization_document d ON d.organization_id = o.id AND d.kind = 'PERMIT'
+         WHERE o.id {} ORDER BY o.id",
+        dialect.numbers("$1")
+    )
+}
+
+type Term = (Option<Day>, Option<Day>);
+
+fn standings_of(rows: Vec<StandingRow>, today: Day) -> Result<HashMap<OrganizationId, (bool, Standing)>, StoreError> {
+    let mut of: HashMap<OrganizationId, (OrganizationStatus, bool, Vec<Term>)> = HashMap::new();
+    for row in rows {
+        let status = OrganizationStatus::from_word(&row.status).ok_or_else(|| StoreError::corrupt("status"))?;
+        let one = of.entry(OrganizationId(row.id)).or_insert((status, row.aggregator == 1, Vec::new()));
+        if row.permit.is_some() {
+            let day = |text: Option<String>| text.map(|t| rows::day(&t)).transpose();
+            one.2.push((day(row.valid_from)?, day(row.valid_until)?));
+        }
+    }
+    let judged = of.into_iter().map(|(id, (status, aggregator, permits))| {
+        (id, (aggregator, organization::standing(status, aggregator, permits, today)))
+    });
+    Ok(judged.collect())
+}
+
+/// Those among `wanted` that may carry out others' claims today.
+pub(super) async fn partners(
+    tx: &mut Tx,
+    wanted: impl IntoIterator<Item = i64>,
+    today: Day,
+) -> Result<HashSet<OrganizationId>, StoreError> {
+    let rows: Vec<StandingRow> = tx.all(&standing_sql(tx.dialect), [ids(wanted)]).await?;
+    let found = standings_of(rows, today)?.into_iter();
+    Ok(found.filter(|(_, judged)| *judged == (true, Standing::Good)).map(|(id, _)| id).collect())
+}
+
 impl Store {
-    /// The user behind a key that is neither expired nor revoked.
-    pub async fn user_by_key(&self, hash: &[u8; 32]) -> Result<Option<User>, StoreError> {
-        let now = self.now().await?;
-        let rows: Vec<UserRow> = self
-            .read_all(
-                "SELECT u.id, u.email, u.organization_id, u.area_code FROM api_key k JOIN app_user u ON u.id = k.user_id
-                 WHERE k.hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
-                 AND u.disabled = 0",
-                [hash.to_vec().into(), now.0.into()],
-            )
-            .await?;
-        let Some(row) = rows.into_iter().next() else { return Ok(None) };
-        let roles: Vec<RoleRow> =
-            self.read_all("SELECT role FROM user_role WHERE user_id = $1", [row.id.into()]).await?;
-        let mut roles: Vec<Role> = roles
-            .iter()
-            .map(|r| Role::from_word(&r.role).ok_or_else(|| StoreError::corrupt("role")))
-            .collect::<Result<_, _>>()?;
-        roles.sort_unstable();
-        let area = row.area_code.map(|c| c.parse().map_err(|_| StoreError::corrupt("area code"))).transpose()?;
-        Ok(Some(User {
-            id: UserId(row.id),
-            email: row.email,
-            roles,
-            organization: row.organization_id.map(OrganizationId),
-            area,
-        }))
+    /// Whether the organisation may promise anything today; `None`: there is no such organisation.
+    pub async fn standing(&self, id: OrganizationId) -> Result<Option<Standing>, StoreError> {
+        let rows: Vec<StandingRow> = self.read_all(&standing_sql(self.dialect), [ids([id.0])]).await?;
+        let today = self.now().await?.day();
+        Ok(standings_of(rows, today)?.remove(&id).map(|(_, standing)| standing))
     }
 
     pub async fn organizations(&self, wanted: &[OrganizationId]) -> Result<Vec<Organization>, StoreError> {

@@ -1,12 +1,12 @@
 //! Programs and items, entered from a file.
 
 use super::audit::{self, Entry};
-use super::dialect::Column::Text;
+use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::rows::batch;
 use super::write::{Command, Tx};
 use super::{Author, Store};
-use crate::audit::state;
+use crate::audit::{State, state};
 use crate::domain::ids::{ItemId, ProgramId};
 use crate::domain::program::{HoldRules, Item, ItemKind, Program};
 use sea_orm::FromQueryResult;
@@ -19,6 +19,7 @@ pub struct ProgramRow {
     pub program_key: String,
     pub program_name_id: String,
     pub program_name_en: String,
+    pub first_right_hours: i64,
     pub item_key: String,
     pub item_name_id: String,
     pub item_name_en: String,
@@ -49,28 +50,32 @@ impl Command for ImportPrograms {
         let now = tx.now().await?;
         let programs: BTreeMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.program_key.as_str(), r)).collect();
         let hold = HoldRules::default();
-        let columns = [("key", Text), ("name_id", Text), ("name_en", Text)];
+        let columns = [("key", Text), ("name_id", Text), ("name_en", Text), ("first_right_hours", Int)];
         let sql = format!(
-            "INSERT INTO program (key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals, version)
-             SELECT key, name_id, name_en, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), 1
-             FROM {} WHERE true
+            "INSERT INTO program (key, name_id, name_en, first_right_hours, hold_seconds, max_hold_seconds, max_renewals,
+             version)
+             SELECT key, name_id, name_en, first_right_hours, CAST($2 AS BIGINT), CAST($3 AS BIGINT),
+             CAST($4 AS BIGINT), 1 FROM {} WHERE true
              ON CONFLICT (key) DO UPDATE SET name_id = excluded.name_id, name_en = excluded.name_en,
-             version = program.version + 1
-             WHERE (program.name_id, program.name_en) <> (excluded.name_id, excluded.name_en)
+             first_right_hours = excluded.first_right_hours, version = program.version + 1
+             WHERE (program.name_id, program.name_en, program.first_right_hours)
+                 <> (excluded.name_id, excluded.name_en, excluded.first_right_hours)
              RETURNING id, key, version",
             tx.dialect.rows("$1", &columns)
         );
-        let values = batch(
-            programs.values(),
-            |r| json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en}),
-        );
+        let values = batch(programs.values(), |r| {
+            json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en,
+                   "first_right_hours": r.first_right_hours})
+        });
         let limits = [hold.default_seconds, hold.max_seconds, hold.max_renewals];
         let written: Vec<Written> =
             tx.all(&sql, [values, limits[0].into(), limits[1].into(), limits[2].into()]).await?;
         let mut entries = Vec::new();
         for w in &written {
             if let Some(row) = programs.get(w.key.as_str()) {
-                entries.push(entry(ProgramId(w.id).to_string(), w, &row.program_name_id, &row.program_name_en));
+                let mut state = names(w, &row.program_name_id, &row.program_name_en);
+                state.insert("firstRightHours".into(), row.first_right_hours.into());
+                entries.push(entry(ProgramId(w.id).to_string(), w, state));
             }
         }
         let columns =
@@ -93,7 +98,8 @@ impl Command for ImportPrograms {
         let items: HashMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.item_key.as_str(), r)).collect();
         for w in &written {
             if let Some(row) = items.get(w.key.as_str()) {
-                entries.push(entry(ItemId(w.id).to_string(), w, &row.item_name_id, &row.item_name_en));
+                let state = names(w, &row.item_name_id, &row.item_name_en);
+                entries.push(entry(ItemId(w.id).to_string(), w, state));
             }
         }
         audit::append(tx, now, self.author, entries).await?;
@@ -105,13 +111,12 @@ impl Command for ImportPrograms {
     }
 }
 
-fn entry(subject: String, written: &Written, name_id: &str, name_en: &str) -> Entry {
-    Entry::new(
-        "programs.import",
-        subject,
-        written.version,
-        state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())]),
-    )
+fn names(written: &Written, name_id: &str, name_en: &str) -> State {
+    state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())])
+}
+
+fn entry(subject: String, written: &Written, state: State) -> Entry {
+    Entry::new("programs.import", subject, written.version, state)
 }
 
 #[derive(FromQueryResult)]
@@ -123,9 +128,11 @@ pub(super) struct ProgramRecord {
     hold_seconds: i64,
     max_hold_seconds: i64,
     max_renewals: i64,
+    first_right_hours: i64,
 }
 
-pub(super) const PROGRAM_COLUMNS: &str = "id, key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals";
+pub(super) const PROGRAM_COLUMNS: &str =
+    "id, key, name_id, name_en, hold_seconds, max_hold_seconds, max_renewals, first_right_hours";
 
 impl ProgramRecord {
     pub fn into_program(self) -> Program {
@@ -139,6 +146,7 @@ impl ProgramRecord {
                 max_seconds: self.max_hold_seconds,
                 max_renewals: self.max_renewals,
             },
+            first_right_hours: self.first_right_hours,
         }
     }
 }

@@ -52,11 +52,12 @@ pub(super) struct NeedRow {
     pub delivered: i64,
     pub severity: i64,
     pub status: String,
+    pub first_right_until: Option<i64>,
     pub version: i64,
 }
 
 pub(super) const NEED_COLUMNS: &str = "id, area_id, program_id, item_id, period_start, period_end, required, \
-    reserved, delivered, severity, status, version";
+    reserved, delivered, severity, status, first_right_until, version";
 
 impl NeedRow {
     pub fn into_need(self) -> Result<Need, StoreError> {
@@ -70,6 +71,7 @@ impl NeedRow {
             counters: counters.ok_or_else(|| StoreError::corrupt("counter"))?,
             severity: Severity::new(self.severity).ok_or_else(|| StoreError::corrupt("severity"))?,
             status: NeedStatus::from_word(&self.status).ok_or_else(|| StoreError::corrupt("status"))?,
+            first_right_until: self.first_right_until.map(Moment),
             version: self.version,
         })
     }
@@ -182,18 +184,21 @@ pub(super) struct OrganizationRow {
     pub category: String,
     pub status: String,
     pub aggregator: i64,
+    pub home_area: Option<String>,
 }
 
-pub(super) const ORGANIZATION_COLUMNS: &str = "id, name, category, status, aggregator";
+pub(super) const ORGANIZATION_COLUMNS: &str = "id, name, category, status, aggregator, home_area";
 
 impl OrganizationRow {
     pub fn into_organization(self) -> Result<Organization, StoreError> {
+        let home = self.home_area.as_deref().map(str::parse).transpose();
         Ok(Organization {
             id: OrganizationId(self.id),
             name: self.name,
             category: OrganizationCategory::from_word(&self.category).ok_or_else(|| StoreError::corrupt("category"))?,
             status: OrganizationStatus::from_word(&self.status).ok_or_else(|| StoreError::corrupt("status"))?,
             aggregator: self.aggregator != 0,
+            home_area: home.map_err(|_| StoreError::corrupt("area code"))?,
         })
     }
 }

@@ -59,6 +59,7 @@ pub fn demo_contents() -> Contents {
             counters: drawn,
             severity: need.severity,
             status: need.status,
+            first_right_until: None,
             version: 1,
         }
     });

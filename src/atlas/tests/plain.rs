@@ -91,15 +91,17 @@ pub fn random_counters(random: &mut Random, most: usize) -> Counters {
 pub fn random_need(random: &mut Random, id: i64, area: AreaId, items: &[Item]) -> Need {
     let item = random.pick(items);
     let start = random.below(30) as i32;
+    let most = *random.pick(&[6, 20]);
     Need {
         id: NeedId(id),
         area,
         program: item.program,
         item: item.id,
         period: Period::new(day(start), day(start + random.below(10) as i32)).expect("ordered"),
-        counters: random_counters(random, 6),
+        counters: random_counters(random, most),
         severity: Severity::new(1 + random.below(5) as i64).expect("1 to 5"),
         status: *random.pick(&[NeedStatus::Reported, NeedStatus::Verified, NeedStatus::Verified, NeedStatus::Closed]),
+        first_right_until: None,
         version: 1,
     }
 }
@@ -111,6 +113,7 @@ pub fn catalogue(programs: usize, items: usize) -> (Vec<Program>, Vec<Item>) {
         name_id: format!("Program {n}"),
         name_en: format!("Program {n}"),
         rules: HoldRules::default(),
+        first_right_hours: 0,
     };
     let item = |n: usize| Item {
         id: ItemId(90 - n as i64),
@@ -275,7 +278,7 @@ impl Plain {
         let usual = [NeedStatus::Reported, NeedStatus::Verified];
         let seen = match &filter.sight {
             _ if need.status == NeedStatus::Verified => true,
-            Sight::Public => false,
+            Sight::Public | Sight::Giver => false,
             Sight::Officer(home) => home.covers(&area.code),
             Sight::All => true,
         };
@@ -289,9 +292,16 @@ impl Plain {
             && filter.active_on.is_none_or(|day| need.period.start <= day && day <= need.period.end)
     }
 
-    pub fn taken(&self, filter: &Filter) -> Vec<&Need> {
+    /// All needs as they look to whoever asks.
+    fn seen<'a>(&'a self, filter: &Filter) -> impl Iterator<Item = Need> + use<'a> {
+        let public = filter.sight == Sight::Public;
+        let needs = self.contents.needs.iter();
+        needs.map(move |need| if public { need.for_public(self.area_of(need).code.level()) } else { *need })
+    }
+
+    pub fn taken(&self, filter: &Filter) -> Vec<Need> {
         let in_scope = self.in_scope(filter);
-        self.contents.needs.iter().filter(|need| self.takes(filter, &in_scope, need)).collect()
+        self.seen(filter).filter(|need| self.takes(filter, &in_scope, need)).collect()
     }
 
     /// Ids in the order, with metres where the filter has a point.
@@ -318,7 +328,7 @@ impl Plain {
         rows.into_iter().map(|(need, metres)| (need.id, metres)).collect()
     }
 
-    fn cover<'a>(&self, filter: &Filter, needs: impl Iterator<Item = &'a Need>) -> Coverage {
+    fn cover(&self, filter: &Filter, needs: impl IntoIterator<Item = Need>) -> Coverage {
         let takes_in = |item: &&Item| {
             filter.items.as_ref().is_none_or(|items| items.contains(&item.id))
                 && filter.programs.as_ref().is_none_or(|programs| programs.contains(&item.program))
@@ -340,14 +350,14 @@ impl Plain {
     }
 
     pub fn coverage(&self, filter: &Filter) -> Coverage {
-        self.cover(filter, self.taken(filter).into_iter())
+        self.cover(filter, self.taken(filter))
     }
 
     pub fn area_coverage(&self, level: AreaLevel, filter: &Filter) -> Vec<(AreaCode, Coverage)> {
         let in_scope = self.in_scope(filter);
-        let mut below: HashMap<AreaCode, Vec<&Need>> = HashMap::new();
-        for need in self.contents.needs.iter().filter(|need| self.takes(filter, &in_scope, need)) {
-            if let Some(code) = self.area_of(need).code.at(level) {
+        let mut below: HashMap<AreaCode, Vec<Need>> = HashMap::new();
+        for need in self.taken(filter) {
+            if let Some(code) = self.area_of(&need).code.at(level) {
                 below.entry(code).or_default().push(need);
             }
         }
@@ -413,9 +423,10 @@ impl Plain {
     }
 
     pub fn random_filter(&self, random: &mut Random) -> Filter {
-        let sight = match random.below(4) {
+        let sight = match random.below(5) {
             0 | 1 => Sight::Public,
-            2 => Sight::All,
+            2 => Sight::Giver,
+            3 => Sight::All,
             _ => Sight::Officer(self.random_code(random)),
         };
         let mut filter = Filter::everything(sight);

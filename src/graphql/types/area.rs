@@ -4,7 +4,7 @@ use super::need::NeedConnection;
 use crate::atlas::{self, AreaRef, NeedQuery, Order};
 use crate::domain::area::AreaCode;
 use crate::domain::quantity::Quantity as Amount;
-use crate::graphql::context::{actor, service};
+use crate::graphql::context::{service, sight};
 use crate::graphql::enums::{AreaLevel, PointSource};
 use crate::graphql::errors::Answer;
 use crate::graphql::inputs::{NeedFilter, first};
@@ -18,9 +18,8 @@ pub struct Area(pub AreaRef);
 
 impl Area {
     /// The filter narrowed to this area and all below it.
-    fn narrowed(&self, ctx: &Context<'_>, filter: Option<NeedFilter>) -> Answer<Option<atlas::Filter>> {
-        let service = service(ctx)?;
-        let mut filter = filter.unwrap_or_default().into_filter(service, service.sight(actor(ctx)?))?;
+    async fn narrowed(&self, ctx: &Context<'_>, filter: Option<NeedFilter>) -> Answer<Option<atlas::Filter>> {
+        let mut filter = filter.unwrap_or_default().into_filter(service(ctx)?, sight(ctx).await?)?;
         let own = self.0.code();
         filter.area = match filter.area.take() {
             None => Some(own.clone()),
@@ -88,12 +87,19 @@ impl Area {
         self.0.point().map(|(_, source)| source.into())
     }
 
-    async fn households(&self) -> Option<i64> {
-        self.0.households()
+    /// Null where nobody knows, or where `householdsHidden`.
+    async fn households(&self, ctx: &Context<'_>) -> Answer<Option<i64>> {
+        Ok(self.0.households(sight(ctx).await?))
     }
 
-    async fn poor_households(&self) -> Option<i64> {
-        self.0.poor_households()
+    async fn poor_households(&self, ctx: &Context<'_>) -> Answer<Option<i64>> {
+        Ok(self.0.poor_households(sight(ctx).await?))
+    }
+
+    /// True where the caller is not told of households: here or in a neighbouring area they are so few that a
+    /// count would point at a door.
+    async fn households_hidden(&self, ctx: &Context<'_>) -> Answer<bool> {
+        Ok(self.0.hides_households(sight(ctx).await?))
     }
 
     /// Totals over the needs of this area and of all areas below it.
@@ -102,7 +108,7 @@ impl Area {
         ctx: &Context<'_>,
         #[graphql(name = "where")] filter: Option<NeedFilter>,
     ) -> Answer<Coverage> {
-        match self.narrowed(ctx, filter)? {
+        match self.narrowed(ctx, filter).await? {
             Some(filter) => Coverage::of(service(ctx)?.atlas().coverage(&filter).map_err(ServiceError::from)?),
             None => Ok(Coverage::nothing()),
         }
@@ -117,13 +123,13 @@ impl Area {
         after: Option<String>,
     ) -> Answer<NeedConnection> {
         let count = first(count, 50, 1_000)?;
-        let Some(filter) = self.narrowed(ctx, filter)? else { return Ok(NeedConnection::empty()) };
+        let Some(filter) = self.narrowed(ctx, filter).await? else { return Ok(NeedConnection::empty()) };
         NeedConnection::read(ctx, NeedQuery { filter, order: Order::Priority, first: count, after })
     }
 }
 
 /// Quantities are summed only over needs of one item; where the filter takes in several items they are null and the
-/// counts stand alone.
+/// counts stand alone. They are the sums of what `needs` shows to the same caller: see Need.smallCountsRounded.
 #[derive(SimpleObject)]
 pub struct Coverage {
     pub need_count: i64,

@@ -7,7 +7,7 @@ use super::program::Item;
 use crate::domain::claim as domain;
 use crate::domain::ids::{ClaimId, NeedId};
 use crate::domain::refusal;
-use crate::graphql::context::{claim, now, offer, organization, service};
+use crate::graphql::context::{claim, now, offer, organization, service, sight};
 use crate::graphql::enums::{ClaimStatus, RefusalReason};
 use crate::graphql::errors::Answer;
 use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
@@ -127,7 +127,7 @@ impl ClaimLine {
     }
 
     async fn need(&self, ctx: &Context<'_>) -> Answer<Need> {
-        need(ctx, self.0.need)
+        need(ctx, self.0.need).await
     }
 
     async fn quantity(&self) -> Quantity {
@@ -149,8 +149,8 @@ impl ClaimLine {
 }
 
 /// The need under a line that the caller may see.
-fn need(ctx: &Context<'_>, id: NeedId) -> Answer<Need> {
-    let view = service(ctx)?.atlas().need(id);
+async fn need(ctx: &Context<'_>, id: NeedId) -> Answer<Need> {
+    let view = service(ctx)?.atlas().need(id, sight(ctx).await?);
     Ok(Need(view.ok_or_else(|| ServiceError::new(Code::Unavailable, "the map is being read anew; ask again shortly"))?))
 }
 

@@ -1,5 +1,6 @@
 //! The objects of the schema: thin faces of domain values, converted by hand at this border.
 
+pub mod account;
 pub mod area;
 pub mod audit;
 pub mod claim;

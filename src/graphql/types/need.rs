@@ -3,10 +3,10 @@
 use super::area::Area;
 use super::program::{Item, Program};
 use crate::atlas::{NeedQuery, NeedView};
-use crate::graphql::context::service;
+use crate::graphql::context::{now, service};
 use crate::graphql::enums::{NeedStatus, ServiceStatus};
 use crate::graphql::errors::Answer;
-use crate::graphql::scalars::{Date, Quantity, Version};
+use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
 use crate::service::ServiceError;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -75,6 +75,21 @@ impl Need {
 
     async fn service(&self) -> ServiceStatus {
         self.0.need.counters.service().into()
+    }
+
+    /// True where the caller is not told of fewer than five: where five are required it may be less, and what is taken
+    /// or delivered of it is told once it is all. So it is with needs of an RT, for whoever is neither an official nor
+    /// of a verified organisation.
+    async fn small_counts_rounded(&self) -> bool {
+        self.0.rounded
+    }
+
+    /// Until then only organisations registered in the need's own RW may claim it; null where everybody may.
+    async fn first_right_until(&self, ctx: &Context<'_>) -> Answer<Option<DateTime>> {
+        match self.0.need.first_right_until {
+            None => Ok(None),
+            Some(_) => Ok(self.0.need.kept_until(now(ctx).await?).map(DateTime)),
+        }
     }
 
     async fn version(&self) -> Version {

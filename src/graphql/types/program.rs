@@ -44,6 +44,11 @@ impl Program {
     async fn max_renewals(&self) -> i64 {
         self.program.rules.max_renewals
     }
+
+    /// For so many hours after a need is verified only organisations registered in its own RW may claim it.
+    async fn first_right_hours(&self) -> i64 {
+        self.program.first_right_hours
+    }
 }
 
 /// What is given: a kind of thing, counted in one unit.

@@ -1,5 +1,6 @@
 //! Who is asking, and their own work.
 
+use super::account::{ApiKey, Session};
 use super::claim::{Claim, Offer};
 use super::delivery::Delivery;
 use super::organization::Organization;
@@ -28,6 +29,23 @@ impl Viewer {
             None => Ok(None),
             Some(id) => Ok(Some(Organization(organization(ctx, id).await?))),
         }
+    }
+
+    /// Keeps the members of the organisation.
+    async fn manager(&self) -> bool {
+        self.0.manager
+    }
+
+    /// The browsers that are signed in, the latest in use first. Asked for by people, not with a key.
+    async fn sessions(&self, ctx: &Context<'_>) -> Answer<Vec<Session>> {
+        let sessions = service(ctx)?.own_sessions(actor(ctx)?).await?;
+        Ok(sessions.into_iter().map(Session).collect())
+    }
+
+    /// Keys for machines that act for the user, the latest first. Asked for by people, not with a key.
+    async fn api_keys(&self, ctx: &Context<'_>) -> Answer<Vec<ApiKey>> {
+        let keys = service(ctx)?.own_api_keys(actor(ctx)?).await?;
+        Ok(keys.into_iter().map(ApiKey).collect())
     }
 
     async fn area_code(&self) -> Option<&str> {

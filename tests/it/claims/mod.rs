@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod model;
+mod neighbours;
 mod races;
 pub mod random;
 mod scenarios;

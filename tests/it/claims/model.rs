@@ -19,6 +19,10 @@ pub struct Need {
     pub item: usize,
     /// Which of the two villages it lies in.
     pub village: usize,
+    /// It lies where the neighbour is registered.
+    pub next_door: bool,
+    /// Until then only the neighbour may claim it; set by the driver, who knows the moment.
+    pub kept_until: i64,
     /// `(claim, line)` of all lines ever made on it.
     pub lines: Vec<(usize, usize)>,
 }
@@ -193,6 +197,9 @@ pub enum Fate {
 pub const LONGEST_HOLD: i64 = 14 * 86_400;
 const RENEWALS: i64 = 2;
 
+/// The organisation that is registered in the first area.
+const NEIGHBOUR: usize = 2;
+
 #[derive(Debug, Default)]
 pub struct Model {
     pub needs: Vec<Need>,
@@ -271,6 +278,8 @@ impl Model {
                     stage: Stage::Reported,
                     item: *item,
                     village: area / 10,
+                    next_door: *area == 0,
+                    kept_until: 0,
                     lines: Vec::new(),
                 });
                 Fate::Done
@@ -416,11 +425,15 @@ impl Model {
             return Fate::NotFound;
         }
         let mut left = ask.offer.map_or(i64::MAX, |o| self.offers[o].quantity - self.claimed(o));
+        let kept = |model: &Model, need: usize| {
+            let n = &model.needs[need];
+            now < n.kept_until && !(n.next_door && ask.organization == NEIGHBOUR)
+        };
         let closed_to = |model: &Model, need: usize| {
             let n = &model.needs[need];
             if n.stage != Stage::Verified {
                 Some(Why::NotOpen)
-            } else if ask.offer.is_some_and(|o| model.offers[o].item != n.item) {
+            } else if kept(model, need) || ask.offer.is_some_and(|o| model.offers[o].item != n.item) {
                 Some(Why::Rule)
             } else {
                 None
@@ -429,8 +442,8 @@ impl Model {
         let mut granted = Vec::new();
         let mut short = Vec::new();
         for (need, quantity) in &ask.lines {
-            // Of a need that is not open nothing can be had.
-            let open = self.needs[*need].stage == Stage::Verified;
+            // Of a need that is not open, or not yet, nothing can be had.
+            let open = self.needs[*need].stage == Stage::Verified && !kept(self, *need);
             let free = if open { self.free(*need) } else { 0 };
             match closed_to(self, *need) {
                 Some(why) => short.push((*need, free, why)),

@@ -1,11 +1,13 @@
 //! Random commands against the store and against the model: the same outcomes, the same books.
 //!
-//! `SALUR_RANDOM_COMMANDS` sets how many, `SALUR_SEED` which.
+//! `SALUR_RANDOM_COMMANDS` sets how many, `SALUR_SEED` which. A long run is many histories, some of them side
+//! by side, each in a database of its own; a failure names the seed of its history.
 
 use std::collections::BTreeSet;
+use std::ops::AddAssign;
 use std::time::Duration;
 
-use salur::domain::claim::ClaimStatus;
+use salur::domain::claim::{ClaimLine, ClaimStatus};
 use salur::domain::delivery::DeliveryStatus;
 use salur::domain::ids::{ClaimId, DeliveryId, ItemId, NeedId, OfferId, OrganizationId};
 use salur::domain::need::{NeedStatus, Severity};
@@ -17,6 +19,7 @@ use salur::store::{
     ScheduleDelivery, Scope, StoreError, VerifyNeeds,
 };
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::model::{Ask, Deed, Fate, LONGEST_HOLD, Leg, Model, Stage, State, Why};
 use crate::harness::books::check_books;
@@ -27,13 +30,39 @@ use crate::on_both_databases;
 
 on_both_databases!(the_ledger_does_what_the_model_does);
 
+/// Commands of one history at most.
+const LONGEST: u32 = 50_000;
+
+/// Histories side by side.
+const ABREAST: usize = 4;
+
 async fn the_ledger_does_what_the_model_does(db: TestDatabase) {
     let commands = std::env::var("SALUR_RANDOM_COMMANDS").map_or(4_000, |n| n.parse().expect("it is a whole number"));
-    let dice = Dice::from_environment("the_ledger_does_what_the_model_does");
-    let world = World::new(db).await;
-    let tally = run(&world, dice, commands).await;
-    println!("rig=model db={} n={commands} violations=0 {tally:?}", world.db.kind());
-    check_books(&world).await;
+    let mut dice = Dice::from_environment("the_ledger_does_what_the_model_does");
+    let kind = db.kind();
+    let (mut left, mut histories, mut tally) = (commands, 0, Tally::default());
+    let (mut first, mut running) = (Some(db), JoinSet::new());
+    while left > 0 || !running.is_empty() {
+        if left > 0 && running.len() < ABREAST {
+            let db = match first.take() {
+                Some(db) => db,
+                None => TestDatabase::new(kind).await,
+            };
+            // A seed that a failure names is that of one history.
+            let dice = if commands <= LONGEST { dice.clone() } else { dice.another() };
+            let length = left.min(LONGEST);
+            running.spawn(async move {
+                let world = World::new(db).await;
+                let tally = run(&world, dice, length).await;
+                check_books(&world).await;
+                tally
+            });
+            (left, histories) = (left - length, histories + 1);
+        } else if let Some(ended) = running.join_next().await {
+            tally += ended.expect("the ledger does what the model does");
+        }
+    }
+    println!("rig=model db={kind} n={commands} violations=0 histories={histories} {tally:?}");
 }
 
 /// What came of all commands, so that a run in which nothing ever went through is seen.
@@ -51,27 +80,61 @@ pub struct Tally {
     pub bad_input: u32,
 }
 
+/// About as long as some thirty commands take.
+const FIRST_RIGHT_HOURS: i64 = 12;
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.done += other.done;
+        self.accepted += other.accepted;
+        self.cut += other.cut;
+        self.refused += other.refused;
+        self.replayed += other.replayed;
+        self.swept += other.swept;
+        self.not_found += other.not_found;
+        self.illegal += other.illegal;
+        self.conflicts += other.conflicts;
+        self.bad_input += other.bad_input;
+    }
+}
+
 /// How near to the end of a hold no command is tried: longer than any command takes, so that
 /// model and database agree whether it has run out.
 const CLEARANCE: i64 = 20_000_000;
+
+/// Records compared at once.
+const MOST: usize = 500;
 
 struct Driver<'a> {
     world: &'a World,
     dice: Dice,
     model: Model,
+    /// Ascending, as all ids are that one caller gets one after another.
     needs: Vec<NeedId>,
     claims: Vec<ClaimId>,
     offers: Vec<OfferId>,
     trips: Vec<DeliveryId>,
-    /// Ends of holds, some of them past or confirmed.
+    /// Ends of holds and of first rights, some of them past or confirmed.
     ends: BTreeSet<i64>,
     /// The latest keyed claims with what came of them.
     sent: Vec<(OpenClaim, ClaimOutcome)>,
+    /// What has come since the last look into the database, and what that may have changed.
+    since: Vec<String>,
+    changed: Changed,
     tally: Tally,
 }
 
-/// Runs so many random commands, and compares whatever each one touched; in the end everything.
+#[derive(Default)]
+struct Changed {
+    claims: BTreeSet<usize>,
+    needs: BTreeSet<usize>,
+    trips: BTreeSet<usize>,
+}
+
+/// Runs so many random commands, and compares the answer to each at once, what they have changed after
+/// every few (after every one in a short run), and in the end everything.
 pub async fn run(world: &World, dice: Dice, commands: u32) -> Tally {
+    let seed = dice.seed();
     let mut driver = Driver {
         world,
         dice,
@@ -82,8 +145,12 @@ pub async fn run(world: &World, dice: Dice, commands: u32) -> Tally {
         trips: Vec::new(),
         ends: BTreeSet::new(),
         sent: Vec::new(),
+        since: Vec::new(),
+        changed: Changed::default(),
         tally: Tally::default(),
     };
+    world.first_right(FIRST_RIGHT_HOURS).await;
+    let few = 1 + commands as usize / 10_000;
     for number in 0..commands {
         if driver.dice.chance(2) && !driver.sent.is_empty() {
             driver.say_again().await;
@@ -94,17 +161,18 @@ pub async fn run(world: &World, dice: Dice, commands: u32) -> Tally {
             world.clock.advance(Duration::from_secs(seconds));
         }
         let deed = driver.deed();
-        driver.one(number, &deed).await;
+        driver.one(format!("command {number} of seed {seed}, {deed:?}"), &deed).await;
+        if driver.since.len() >= few {
+            driver.look().await;
+        }
     }
-    let everything: Vec<usize> = (0..driver.claims.len()).collect();
-    for part in everything.chunks(500) {
-        driver.compare_claims(part, "in the end").await;
-    }
-    let all: Vec<usize> = (0..driver.needs.len()).collect();
-    driver.compare_needs(&all, "in the end").await;
-    for trip in 0..driver.trips.len() {
-        driver.compare_trip(trip, "in the end").await;
-    }
+    driver.look().await;
+    let everything = Changed {
+        claims: (0..driver.claims.len()).collect(),
+        needs: (0..driver.needs.len()).collect(),
+        trips: (0..driver.trips.len()).collect(),
+    };
+    driver.compare(&everything, &format!("all commands of seed {seed}")).await;
     driver.tally
 }
 
@@ -119,6 +187,10 @@ impl Driver<'_> {
                 Some(end) => self.world.clock.advance(Duration::from_micros((end - now + 1_000_000) as u64)),
             }
         }
+    }
+
+    fn place(&self, need: NeedId) -> usize {
+        self.needs.binary_search(&need).expect("a need that was asked for")
     }
 
     /// Mostly one of the latest, sometimes one of long ago.
@@ -231,7 +303,8 @@ impl Driver<'_> {
 
     fn report(&mut self) -> Deed {
         let item = usize::from(self.dice.chance(25));
-        Deed::Report { required: self.dice.between(0, 120), item, area: self.dice.between(0, 19) as usize }
+        let area = if self.dice.chance(30) { 0 } else { self.dice.between(0, 19) as usize };
+        Deed::Report { required: self.dice.between(0, 120), item, area }
     }
 
     fn ask(&mut self) -> Deed {
@@ -261,13 +334,13 @@ impl Driver<'_> {
         Deed::Claim(Ask { organization, executor, offer, lines, take_free: self.dice.chance(40), hold })
     }
 
-    async fn one(&mut self, number: u32, deed: &Deed) {
+    async fn one(&mut self, context: String, deed: &Deed) {
         let now = self.clear_moment().await;
         let expected = self.model.apply(deed, now);
         let touched: Vec<usize> = self.model.touched.iter().copied().collect();
-        let context = format!("command {number}, {deed:?}");
         let (got, ends) = self.send(deed, &touched, now, &context).await;
         assert_eq!(got, expected, "{context}");
+        self.since.push(context);
         self.count(&got);
         if let Some(ends) = ends {
             let claim = match deed {
@@ -277,22 +350,43 @@ impl Driver<'_> {
             self.ends.insert(ends);
             self.model.claims[claim].lines.iter_mut().for_each(|l| l.ends = ends);
         }
-        self.compare_claims(&touched, &context).await;
-        let mut needs: BTreeSet<usize> =
-            touched.iter().flat_map(|c| self.model.claims[*c].lines.iter().map(|l| l.need)).collect();
+        self.changes(&touched);
         match deed {
-            Deed::Report { .. } => needs.extend([self.needs.len() - 1]),
-            Deed::Verify { needs: some } => needs.extend(some),
-            Deed::Revise { need, .. } | Deed::Close { need, .. } => needs.extend([*need]),
-            Deed::Claim(ask) => needs.extend(ask.lines.iter().map(|(n, _)| *n)),
-            Deed::Dispatch { trip, .. } | Deed::Record { trip, .. } | Deed::Cancel { trip, .. } => {
-                self.compare_trip(*trip, &context).await;
-            }
-            Deed::Acknowledge { trip, .. } => self.compare_trip(*trip, &context).await,
+            Deed::Report { .. } => self.changed.needs.extend([self.needs.len() - 1]),
+            Deed::Verify { needs } => self.changed.needs.extend(needs),
+            Deed::Revise { need, .. } | Deed::Close { need, .. } => self.changed.needs.extend([*need]),
+            Deed::Claim(ask) => self.changed.needs.extend(ask.lines.iter().map(|(n, _)| *n)),
+            Deed::Dispatch { trip, .. }
+            | Deed::Record { trip, .. }
+            | Deed::Cancel { trip, .. }
+            | Deed::Acknowledge { trip, .. } => self.changed.trips.extend([*trip]),
             _ => {}
         }
-        let needs: Vec<usize> = needs.into_iter().collect();
-        self.compare_needs(&needs, &context).await;
+    }
+
+    /// Claims, and with them their needs, are to be looked at.
+    fn changes(&mut self, claims: &[usize]) {
+        let needs = claims.iter().flat_map(|c| self.model.claims[*c].lines.iter().map(|l| l.need));
+        self.changed.needs.extend(needs);
+        self.changed.claims.extend(claims);
+    }
+
+    async fn look(&mut self) {
+        let (changed, since) = (std::mem::take(&mut self.changed), std::mem::take(&mut self.since));
+        self.compare(&changed, &since.join("\n")).await;
+    }
+
+    async fn compare(&self, changed: &Changed, context: &str) {
+        let places = |set: &BTreeSet<usize>| set.iter().copied().collect::<Vec<_>>();
+        for part in places(&changed.claims).chunks(MOST) {
+            self.compare_claims(part, context).await;
+        }
+        for part in places(&changed.needs).chunks(MOST) {
+            self.compare_needs(part, context).await;
+        }
+        for part in places(&changed.trips).chunks(MOST) {
+            self.compare_trips(part, context).await;
+        }
     }
 
     fn count(&mut self, fate: &Fate) {
@@ -352,7 +446,9 @@ impl Driver<'_> {
             }
             Deed::Verify { needs } => {
                 let ids = needs.iter().map(|n| self.needs[*n]).collect();
-                (done(store.execute(VerifyNeeds { author, access: ANY_NEED, ids }).await), None)
+                let fate = done(store.execute(VerifyNeeds { author, access: ANY_NEED, ids }).await);
+                self.note_first_rights(needs, now).await;
+                (fate, None)
             }
             Deed::Revise { need, required, stale } => {
                 let expected_version = self.version(*need, *stale).await;
@@ -385,7 +481,8 @@ impl Driver<'_> {
                 let renew = RenewClaim { author, id, access, hold_seconds: Some(*hold) };
                 let fate = done(store.execute(renew).await);
                 let ends = if touched.contains(claim) && fate == Fate::Done {
-                    Some(self.end_of_hold(id, *hold, now, self.model.claims[*claim].lines[0].ends).await)
+                    let lines = self.world.claim(id).await.lines;
+                    Some(self.end_of_hold(&lines, *hold, now, self.model.claims[*claim].lines[0].ends).await)
                 } else {
                     None
                 };
@@ -468,7 +565,7 @@ impl Driver<'_> {
             refusals
                 .iter()
                 .map(|r| {
-                    let need = self.needs.iter().position(|n| *n == r.need).expect("a need that was asked for");
+                    let need = self.place(r.need);
                     let why = match r.reason {
                         RefusalReason::NotOpen => Why::NotOpen,
                         RefusalReason::Rule => Why::Rule,
@@ -488,10 +585,9 @@ impl Driver<'_> {
                 assert!(!replayed, "{context}");
                 let short = told(&shortfalls);
                 let lines = self.world.claim(claim).await.lines;
-                let place = |id: NeedId| self.needs.iter().position(|n| *n == id).expect("a need that was asked for");
-                let granted = lines.iter().map(|l| (place(l.need), l.quantity.get())).collect();
+                let granted = lines.iter().map(|l| (self.place(l.need), l.quantity.get())).collect();
                 self.claims.push(claim);
-                let ends = self.end_of_hold(claim, ask.hold, now, 0).await;
+                let ends = self.end_of_hold(&lines, ask.hold, now, 0).await;
                 (Fate::Accepted { granted, short }, Some(ends))
             }
         }
@@ -499,24 +595,40 @@ impl Driver<'_> {
 
     /// The one moment at which all lines of a hold end: `hold` seconds after the command ran, but
     /// never before `old`, the end that it had already.
-    async fn end_of_hold(&self, claim: ClaimId, hold: i64, before: i64, old: i64) -> i64 {
+    async fn end_of_hold(&self, lines: &[ClaimLine], hold: i64, before: i64, old: i64) -> i64 {
         let after = self.world.store.now().await.expect("the clock is read").0;
-        let lines = self.world.claim(claim).await.lines;
         let ends = lines[0].expires_at.expect("it is held").0;
-        assert!(lines.iter().all(|l| l.expires_at.is_some_and(|e| e.0 == ends)), "{claim} ends at several moments");
+        assert!(lines.iter().all(|l| l.expires_at.is_some_and(|e| e.0 == ends)), "{lines:?} end at several moments");
         let hold = hold * 1_000_000;
         let (first, last) = ((before + hold).max(old), (after + hold).max(old));
-        assert!((first..=last).contains(&ends), "{claim} ends at {ends}, not from {first} to {last}");
+        assert!((first..=last).contains(&ends), "{lines:?} end at {ends}, not from {first} to {last}");
         ends
+    }
+
+    /// Learns until when needs are kept for the neighbour: so long after the command that verified them.
+    async fn note_first_rights(&mut self, needs: &BTreeSet<usize>, before: i64) {
+        let after = self.world.store.now().await.expect("the clock is read").0;
+        for need in needs {
+            let until = self.world.need(self.needs[*need]).await.first_right_until.map_or(0, |m| m.0);
+            let known = &mut self.model.needs[*need];
+            if known.stage == Stage::Verified && known.kept_until == 0 {
+                let right = FIRST_RIGHT_HOURS * 3_600_000_000;
+                assert!((before + right..=after + right).contains(&until), "kept until {until}");
+                known.kept_until = until;
+                self.ends.insert(until);
+            }
+            assert_eq!(known.kept_until, until);
+        }
     }
 
     /// Sends a claim of a while ago once more: its key answers as it did.
     async fn say_again(&mut self) {
         let (ask, first) = self.dice.pick(&self.sent).clone();
         let now = self.clear_moment().await;
-        let place = |id: NeedId| self.needs.iter().position(|n| *n == id).expect("a need that was asked for");
-        let needs: Vec<usize> = ask.lines.iter().map(|(need, _)| place(*need)).collect();
+        let needs: Vec<usize> = ask.lines.iter().map(|(need, _)| self.place(*need)).collect();
         self.model.look(&needs, now);
+        let touched: Vec<usize> = self.model.touched.iter().copied().collect();
+        self.changes(&touched);
         let expected = match first {
             ClaimOutcome::Accepted { claim, shortfalls, .. } => {
                 ClaimOutcome::Accepted { claim, shortfalls, replayed: true }
@@ -537,7 +649,7 @@ impl Driver<'_> {
         let stored = self.world.store.needs(&ids).await.expect("needs are read");
         assert_eq!(stored.len(), wanted.len());
         for need in stored {
-            let place = wanted[ids.iter().position(|id| *id == need.id).expect("a need that was asked for")];
+            let place = self.place(need.id);
             let c = need.counters;
             let (reserved, delivered) = self.model.sums(place);
             let has = (c.required().get(), c.reserved().get(), c.delivered().get(), need.status);
@@ -556,7 +668,7 @@ impl Driver<'_> {
         let stored = self.world.store.claims(&ids).await.expect("claims are read");
         assert_eq!(stored.len(), wanted.len());
         for claim in stored {
-            let place = wanted[ids.iter().position(|id| *id == claim.id).expect("a claim that was asked for")];
+            let place = self.claims.binary_search(&claim.id).expect("a claim that was asked for");
             let model = &self.model.claims[place];
             let has: Vec<_> = claim
                 .lines
@@ -583,31 +695,41 @@ impl Driver<'_> {
                 .collect();
             assert_eq!(has, expected, "{} after {context}", claim.id);
             assert_eq!(claim.renewals, model.renewals, "{} after {context}", claim.id);
-            if let Some(offer) = model.offer {
-                let (_, claimed) = self.world.pledged(self.offers[offer]).await;
-                assert_eq!(claimed, self.model.claimed(offer), "{} after {context}", self.offers[offer]);
-            }
         }
+        let offers: BTreeSet<usize> = wanted.iter().filter_map(|c| self.model.claims[*c].offer).collect();
+        if offers.is_empty() {
+            return;
+        }
+        let ids: Vec<OfferId> = offers.iter().map(|o| self.offers[*o]).collect();
+        let mut stored = self.world.store.offers(&ids).await.expect("offers are read");
+        stored.sort_unstable_by_key(|offer| offer.id);
+        let has: Vec<_> = stored.iter().map(|offer| (offer.id, offer.claimed.get())).collect();
+        let expected: Vec<_> = offers.iter().map(|o| (self.offers[*o], self.model.claimed(*o))).collect();
+        assert_eq!(has, expected, "after {context}");
     }
 
-    async fn compare_trip(&self, place: usize, context: &str) {
-        let stored = self.world.delivery(self.trips[place]).await;
-        let model = &self.model.trips[place];
-        let leg = match model.leg {
-            Leg::Scheduled => DeliveryStatus::Scheduled,
-            Leg::InTransit => DeliveryStatus::InTransit,
-            Leg::Delivered => DeliveryStatus::Delivered,
-            Leg::Acknowledged => DeliveryStatus::Acknowledged,
-            Leg::Disputed => DeliveryStatus::Disputed,
-            Leg::Cancelled => DeliveryStatus::Cancelled,
-        };
-        assert_eq!(stored.status, leg, "{} after {context}", stored.id);
-        let mut has: Vec<_> =
-            stored.lines.iter().map(|l| (l.quantity.get(), l.answer.map(|(a, r)| (a.get(), r.get())))).collect();
-        let mut expected: Vec<_> = model.stops.iter().map(|s| (s.quantity, s.answer)).collect();
-        has.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(has, expected, "{} after {context}", stored.id);
+    async fn compare_trips(&self, wanted: &[usize], context: &str) {
+        let ids: Vec<DeliveryId> = wanted.iter().map(|t| self.trips[*t]).collect();
+        let stored = self.world.store.deliveries(&ids).await.expect("deliveries are read");
+        assert_eq!(stored.len(), wanted.len());
+        for trip in stored {
+            let model = &self.model.trips[self.trips.binary_search(&trip.id).expect("a trip that was asked for")];
+            let leg = match model.leg {
+                Leg::Scheduled => DeliveryStatus::Scheduled,
+                Leg::InTransit => DeliveryStatus::InTransit,
+                Leg::Delivered => DeliveryStatus::Delivered,
+                Leg::Acknowledged => DeliveryStatus::Acknowledged,
+                Leg::Disputed => DeliveryStatus::Disputed,
+                Leg::Cancelled => DeliveryStatus::Cancelled,
+            };
+            assert_eq!(trip.status, leg, "{} after {context}", trip.id);
+            let mut has: Vec<_> =
+                trip.lines.iter().map(|l| (l.quantity.get(), l.answer.map(|(a, r)| (a.get(), r.get())))).collect();
+            let mut expected: Vec<_> = model.stops.iter().map(|s| (s.quantity, s.answer)).collect();
+            has.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(has, expected, "{} after {context}", trip.id);
+        }
     }
 }
 

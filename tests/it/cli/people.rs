@@ -8,7 +8,11 @@ use salur::domain::organization::{OrganizationCategory, OrganizationStatus};
 use salur::store::{Store, StoreOptions};
 use sha2::{Digest, Sha256};
 
-on_both_databases!(a_key_opens_what_its_user_was_granted, what_a_role_stands_on_must_be_there);
+on_both_databases!(
+    a_key_opens_what_its_user_was_granted,
+    what_a_role_stands_on_must_be_there,
+    an_organisation_is_at_home_in_an_area_that_there_is,
+);
 
 async fn a_key_opens_what_its_user_was_granted(db: TestDatabase) {
     let home = Home::new();
@@ -39,6 +43,21 @@ async fn a_key_opens_what_its_user_was_granted(db: TestDatabase) {
     let pmi = store.organizations(&[id]).await.expect("an answer").remove(0);
     assert_eq!((pmi.category, pmi.status), (OrganizationCategory::CivilSociety, OrganizationStatus::Verified));
     assert!(pmi.aggregator);
+}
+
+async fn an_organisation_is_at_home_in_an_area_that_there_is(db: TestDatabase) {
+    let home = Home::new();
+    settle(&home, &db);
+    let add = |area: &str| {
+        let named = ["organization", "add", "--name", "Karang Taruna", "--category", "CIVIL_SOCIETY"];
+        salur(&home, &db, &[&named[..], &["--home-area", area]].concat())
+    };
+    add("31.71.01.1001.9").fails(2, "--home-area");
+    add("31.71.01.1001.009").fails(1, "there is no area of this code");
+    let id = add("31.71.01.1001.002").ok().parse().expect("an id");
+    let store = Store::open(&StoreOptions::new(db.url())).await.expect("the database opens");
+    let found = store.organizations(&[id]).await.expect("an answer").remove(0);
+    assert_eq!(found.home_area.map(|code| code.to_string()).as_deref(), Some("31.71.01.1001.002"));
 }
 
 async fn what_a_role_stands_on_must_be_there(db: TestDatabase) {

@@ -101,7 +101,15 @@ impl Site {
             world.store.execute(AddUser { author: None, user }).await.expect("a user is taken");
             let bearer = format!("slr_fire_{i}");
             let hash = Sha256::digest(bearer.as_bytes()).into();
-            let issue = IssueKey { author: None, email, prefix: "slr_fire".into(), hash, expires_days: None };
+            let issue = IssueKey {
+                author: None,
+                email,
+                prefix: "slr_fire".into(),
+                hash,
+                expires_days: None,
+                label: None,
+                scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
+            };
             world.store.execute(issue).await.expect("a key is taken");
             bearers.push(bearer);
         }

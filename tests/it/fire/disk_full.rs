@@ -48,12 +48,15 @@ struct Tmpfs(PathBuf);
 
 impl Tmpfs {
     /// `None` where this process may not mount anything, which is said.
+    ///
+    /// What the callers leave in each round must not fill it for good.
     fn mount(owner: Option<&Path>) -> Option<Tmpfs> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("salur_disk_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("the name is new");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(&path).output();
+        let size = format!("size={}m", 48 + 2 * super::count(2));
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
         if !mount.is_ok_and(|done| done.status.success()) {
             println!("rig=disk-full: this process may not mount a disk, so only the other way was tried");
             fs::remove_dir(&path).expect("it is empty");

@@ -1,7 +1,7 @@
 //! A server as outsiders meet it: the real routes over a socket, spoken to with a small HTTP/1.1
 //! client and a `graphql-transport-ws` client of our own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use salur::service::follow::Background;
 use salur::store::Store;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -81,6 +81,7 @@ impl App {
         let address = listener.local_addr().expect("a listener has an address");
         let router = salur::http::router(service.clone());
         let server = tokio::spawn(async move {
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             axum::serve(listener, router).await.expect("the server runs");
         });
         App { service, key, address, home, server, _background: background }
@@ -131,7 +132,14 @@ impl Drop for App {
 /// Sends bytes as they are and reads until the server closes. A server that answers before it has
 /// read everything may close while we still write.
 pub async fn raw(server: SocketAddr, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(server).await.expect("the server takes connections");
+    raw_from(IpAddr::V4(Ipv4Addr::LOCALHOST), server, request).await
+}
+
+/// As [`raw`], from an address of this machine's.
+pub async fn raw_from(from: IpAddr, server: SocketAddr, request: &[u8]) -> String {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::new(from, 0)).expect("every 127.x.x.x is ours");
+    let mut stream = socket.connect(server).await.expect("the server takes connections");
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
     let read = async {
@@ -145,7 +153,19 @@ pub async fn raw(server: SocketAddr, request: &[u8]) -> String {
 }
 
 pub async fn request(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-    let answer = raw(server, request_text(method, path, headers, body).as_bytes()).await;
+    request_from(IpAddr::V4(Ipv4Addr::LOCALHOST), server, method, path, headers, body).await
+}
+
+/// As [`request`], from an address of this machine's.
+pub async fn request_from(
+    from: IpAddr,
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let answer = raw_from(from, server, request_text(method, path, headers, body).as_bytes()).await;
     let (head, body) =
         answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer:?}"));
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status line");

@@ -6,6 +6,7 @@ pub mod books;
 pub mod database;
 pub mod dice;
 pub mod how_far;
+pub mod node;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -47,7 +47,7 @@ pub struct World {
     pub tablet: ItemId,
     /// RWs, ascending by code: ten in village 31.71.01.1001, ten in 31.71.01.1002.
     pub areas: Vec<Place>,
-    /// Verified organisations that give.
+    /// Verified organisations that give; the last one is registered in the first area.
     pub donors: [OrganizationId; 3],
     /// A verified distribution partner.
     pub aggregator: OrganizationId,
@@ -96,6 +96,7 @@ pub fn program_rows() -> Vec<ProgramRow> {
         program_key: program.into(),
         program_name_id: format!("Program {program}"),
         program_name_en: format!("{program} program"),
+        first_right_hours: 0,
         item_key: item.into(),
         item_name_id: format!("Barang {item}"),
         item_name_en: format!("{item} item"),
@@ -138,13 +139,19 @@ impl World {
         let publish = PublishAreas { author: None, level: AreaLevel::Rw, source: "test".into(), rows, dry_run: false };
         store.execute(publish).await.expect("areas are taken");
         let mut organizations = Vec::new();
-        for (name, aggregator) in [("Donor A", false), ("Donor B", false), ("Donor C", false), ("Agregator", true)] {
+        for (name, aggregator, home) in [
+            ("Donor A", false, None),
+            ("Donor B", false, None),
+            ("Donor C", false, Some("31.71.01.1001.001")),
+            ("Agregator", true, None),
+        ] {
             let add = AddOrganization {
                 author: None,
                 name: name.into(),
                 category: OrganizationCategory::Business,
                 status: OrganizationStatus::Verified,
                 aggregator,
+                home_area: home.map(code),
             };
             organizations.push(store.execute(add).await.expect("an organisation is taken"));
         }
@@ -189,6 +196,15 @@ impl World {
     /// Everybody is `seconds` later from now on.
     pub fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// From now on food is kept for neighbours for so long after it is verified.
+    pub async fn first_right(&self, hours: i64) {
+        let mut rows = program_rows();
+        let food = rows.iter_mut().filter(|r| r.program_key == "PANGAN");
+        food.for_each(|r| r.first_right_hours = hours);
+        let programs = ImportPrograms { author: None, rows, dry_run: false };
+        self.store.execute(programs).await.expect("programs are taken");
     }
 
     /// A key that nobody has used.

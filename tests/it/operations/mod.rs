@@ -1,6 +1,7 @@
 //! Running it: what the log and the figures say, how a server leaves, how releases follow each other.
 
 mod drain;
+mod messages;
 mod restore;
 mod rollout;
 mod traces;

@@ -83,6 +83,8 @@ async fn health(server: SocketAddr, page: &str) -> (u16, Value) {
 async fn stored(db: &TestDatabase) -> String {
     let own = connect(db).await;
     let mut hash = Sha256::new();
+    let epoch: String = rows(db, &own, "SELECT epoch FROM feed").await[0].try_get("", "epoch").expect("a text");
+    hash.update(epoch);
     for row in rows(db, &own, "SELECT id, version, required, reserved, delivered FROM need ORDER BY id").await {
         for column in ["id", "version", "required", "reserved", "delivered"] {
             let number: i64 = row.try_get("", column).expect("a number");

@@ -152,6 +152,8 @@ const EDITS: &[(&str, &[&str])] = &[
             "status = 'VERIFIED'",
             "area_id = area_id + {}",
             "period_end = '2020-05-0{}'",
+            "first_right_until = COALESCE(first_right_until, 0) + {}",
+            "first_right_until = NULL",
             "version = version + {}",
         ],
     ),
@@ -212,7 +214,14 @@ const EDITS: &[(&str, &[&str])] = &[
     ),
     (
         "organization",
-        &["aggregator = 1 - aggregator", "status = 'SUSPENDED'", "category = 'FOREIGN'", "version = version + {}"],
+        &[
+            "aggregator = 1 - aggregator",
+            "status = 'SUSPENDED'",
+            "category = 'FOREIGN'",
+            "home_area = '31.71'",
+            "home_area = NULL",
+            "version = version + {}",
+        ],
     ),
     (
         "audit_pack",

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use salur::audit::signing::SigningKey;
-use salur::domain::actor::{Actor, Role, User};
+use salur::domain::actor::{Actor, KeyScope, Role, User, Via};
 use salur::domain::ids::{ClaimId, NeedId, OrganizationId};
 use salur::domain::rules::OnConflict;
 use salur::service::claims::ClaimRequest;
@@ -45,7 +45,15 @@ async fn giver(world: &World, organization: OrganizationId, email: &str) -> Acto
     let user = NewUser { email: email.into(), role: Role::Donor, organization: Some(organization), area: None };
     let id = world.store.execute(AddUser { author: None, user }).await.expect("a user is taken");
     let organization = Some(organization);
-    Actor::User(User { id, email: email.into(), roles: vec![Role::Donor], organization, area: None })
+    Actor::User(User {
+        id,
+        email: email.into(),
+        roles: vec![Role::Donor],
+        organization,
+        area: None,
+        manager: false,
+        via: Via::Key(KeyScope::ALL.to_vec()),
+    })
 }
 
 async fn servers(world: &World, key: &Arc<SigningKey>) -> [Service; 2] {
@@ -97,6 +105,7 @@ async fn a_key_has_one_effect_and_one_answer_on_every_server_for_ever(db: TestDa
     let key = Arc::new(SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made"));
     let mut servers_now = servers(&world, &key).await;
     let mut known: HashMap<String, Known> = HashMap::new();
+    let mut names = Vec::new();
     let mut claims = HashSet::new();
     let (mut sent, mut reused, mut round) = (0, 0, 0);
     while sent < times(800) {
@@ -138,6 +147,7 @@ async fn a_key_has_one_effect_and_one_answer_on_every_server_for_ever(db: TestDa
         }
         let lines = if winner == 1 { other } else { lines };
         known.insert(name.clone(), Known { lines, answer });
+        names.push(name.clone());
 
         // Another organisation's key of the same name is another key.
         if dice.chance(20) {
@@ -147,7 +157,6 @@ async fn a_key_has_one_effect_and_one_answer_on_every_server_for_ever(db: TestDa
             sent += 1;
         }
         // Old keys still answer as they did, on servers that never saw them used.
-        let names: Vec<String> = known.keys().cloned().collect();
         for _ in 0..8 {
             let name = dice.pick(&names);
             let first = &known[name];

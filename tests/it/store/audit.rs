@@ -225,6 +225,8 @@ async fn what_is_changed_behind_the_log_is_found(db: TestDatabase) {
     let bench = Bench::new(&world.db);
     let need = world.needs(&[100]).await[0];
     let claim = world.promises(world.donors[0], &[(need, 10)]).await;
+    world.first_right(5).await;
+    world.needs(&[7]).await;
     bench.is_sound(&world, "sound").await;
     let own = connect(&world.db).await;
     for (i, (forth, back)) in [
@@ -327,6 +329,8 @@ async fn the_log_names_no_person(db: TestDatabase) {
         prefix: "slr_x".into(),
         hash: [1; 32],
         expires_days: None,
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
     };
     world.store.execute(issue).await.expect("a key is issued");
     let own = connect(&world.db).await;

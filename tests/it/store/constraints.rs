@@ -15,6 +15,14 @@ on_both_databases!(every_named_constraint_refuses_what_breaks_it, a_number_colum
 const ROWS: &[&str] = &[
     "INSERT INTO app_user (email, version) VALUES ('second@example.org', 1)",
     "INSERT INTO api_key (user_id, prefix, hash, created_at) SELECT id, 'p', CAST(email AS BYTEA), 0 FROM app_user",
+    "INSERT INTO session (user_id, hash, previous_hash, label, created_at, rotated_at, seen_at, ends_at)
+     SELECT id, CAST(email AS BYTEA), CAST('p' || email AS BYTEA), 'l', 0, 0, 0, 0 FROM app_user",
+    "INSERT INTO organization_document (organization_id, kind, number, issuer, valid_from)
+     SELECT id, 'NIB', '1', 'i', '2020-01-01' FROM organization",
+    "INSERT INTO one_time_link (hash, purpose, email, created_at, expires_at)
+     SELECT CAST(email AS BYTEA), 'RESET', email, 0, 0 FROM app_user",
+    "INSERT INTO known_device (hash, user_id, seen_at) SELECT CAST(email AS BYTEA), id, 0 FROM app_user",
+    "INSERT INTO allowance (bucket, used, ends_at) SELECT CAST(email AS BYTEA), 1, 0 FROM app_user",
     "INSERT INTO distribution (external_id, source, organization_id, area_id, item_id, quantity, period_start,
      period_end, version)
      SELECT name, 's', id, (SELECT min(id) FROM area), (SELECT min(id) FROM item), 1, '2020-04-01', '2020-04-02', 1
@@ -25,6 +33,8 @@ const ROWS: &[&str] = &[
      FROM organization",
     "INSERT INTO audit_head (size, root, at, signature) VALUES (1, CAST('r' AS BYTEA), 0, 's')",
     "UPDATE need SET external_id = 'e' || id",
+    "INSERT INTO outbox (recipient, kind, parameters, state, created_at, at)
+     VALUES ('a@example.org', 'K', '{}', 'WAITING', 0, 0), ('b@example.org', 'K', '{}', 'GIVEN_UP', 0, 0)",
 ];
 
 /// A constraint, and a statement that it alone must refuse.
@@ -47,6 +57,8 @@ const BREAKS: &[(&str, &str)] = &[
     ("uq_program_key", "UPDATE program SET key = 'same'"),
     ("ck_program_hold", "UPDATE program SET hold_seconds = 1"),
     ("ck_program_renewals", "UPDATE program SET max_renewals = -1"),
+    ("ck_program_first_right", "UPDATE program SET first_right_hours = -1"),
+    ("ck_program_first_right", "UPDATE program SET first_right_hours = 8761"),
     ("ck_program_max_hold", "UPDATE program SET max_hold_seconds = 2"),
     ("pk_item", "INSERT INTO item SELECT * FROM item"),
     ("fk_item_program", "UPDATE item SET program_id = 999999"),
@@ -68,6 +80,22 @@ const BREAKS: &[(&str, &str)] = &[
     ("pk_api_key", "INSERT INTO api_key SELECT * FROM api_key"),
     ("fk_api_key_user", "UPDATE api_key SET user_id = 999999"),
     ("uq_api_key_hash", "UPDATE api_key SET hash = CAST('same' AS BYTEA)"),
+    ("ck_app_user_manager", "UPDATE app_user SET manager = 2"),
+    ("pk_session", "INSERT INTO session SELECT * FROM session"),
+    ("fk_session_user", "UPDATE session SET user_id = 999999"),
+    ("uq_session_hash", "UPDATE session SET hash = CAST('same' AS BYTEA)"),
+    ("uq_session_previous_hash", "UPDATE session SET previous_hash = CAST('same' AS BYTEA)"),
+    ("ck_session_previous", "UPDATE session SET previous_hash = NULL, previous_until = 1"),
+    ("pk_organization_document", "INSERT INTO organization_document SELECT * FROM organization_document"),
+    ("fk_organization_document_organization", "UPDATE organization_document SET organization_id = 999999"),
+    ("ck_organization_document_kind", "UPDATE organization_document SET kind = 'LETTER'"),
+    ("ck_organization_document_valid", "UPDATE organization_document SET valid_until = '2019-01-01'"),
+    ("pk_one_time_link", "UPDATE one_time_link SET hash = CAST('same' AS BYTEA)"),
+    ("ck_one_time_link_purpose", "UPDATE one_time_link SET purpose = 'VISIT'"),
+    ("pk_known_device", "INSERT INTO known_device SELECT * FROM known_device"),
+    ("fk_known_device_user", "UPDATE known_device SET user_id = 999999"),
+    ("pk_allowance", "UPDATE allowance SET bucket = CAST('same' AS BYTEA)"),
+    ("ck_allowance_used", "UPDATE allowance SET used = -1"),
     // needs
     ("pk_need", "INSERT INTO need SELECT * FROM need"),
     ("fk_need_area", "UPDATE need SET area_id = 999999"),
@@ -173,6 +201,12 @@ const BREAKS: &[(&str, &str)] = &[
     ("pk_audit_head", "INSERT INTO audit_head SELECT * FROM audit_head"),
     ("pk_feed", "INSERT INTO feed SELECT * FROM feed"),
     ("ck_feed_one", "UPDATE feed SET id = 2"),
+    // messages
+    ("pk_outbox", "INSERT INTO outbox SELECT * FROM outbox"),
+    ("ck_outbox_state", "UPDATE outbox SET state = 'LOST'"),
+    ("ck_outbox_attempts", "UPDATE outbox SET attempts = -1"),
+    ("ck_outbox_parameters", "UPDATE outbox SET state = 'SENT'"),
+    ("ck_outbox_parameters", "UPDATE outbox SET parameters = NULL"),
     ("pk_clock", "INSERT INTO clock SELECT * FROM clock"),
     ("ck_clock_one", "UPDATE clock SET id = 2"),
 ];

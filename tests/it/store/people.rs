@@ -26,6 +26,7 @@ fn organization(name: &str) -> AddOrganization {
         category: OrganizationCategory::CivilSociety,
         status: OrganizationStatus::Verified,
         aggregator: false,
+        home_area: None,
     }
 }
 
@@ -113,6 +114,8 @@ async fn a_user_gathers_roles_but_never_changes_sides(db: TestDatabase) {
         prefix: "slr_u".into(),
         hash: [7; 32],
         expires_days: None,
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
     };
     world.store.execute(issue).await.expect("a key is issued");
     let found = world.store.user_by_key(&[7; 32]).await.expect("users are read").expect("the key opens");
@@ -138,8 +141,15 @@ async fn a_user_gathers_roles_but_never_changes_sides(db: TestDatabase) {
 async fn a_key_opens_until_it_runs_out_and_only_its_hash_is_kept(db: TestDatabase) {
     let world = World::new(db).await;
     let email = "officer@example.org";
-    let issue =
-        IssueKey { author: None, email: email.into(), prefix: "slr_k".into(), hash: [3; 32], expires_days: Some(30) };
+    let issue = IssueKey {
+        author: None,
+        email: email.into(),
+        prefix: "slr_k".into(),
+        hash: [3; 32],
+        expires_days: Some(30),
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
+    };
     world.store.execute(issue).await.expect("a key is issued");
     assert_eq!(world.store.user_by_key(&[3; 32]).await.expect("users are read").map(|u| u.id), Some(world.officer));
     assert_eq!(world.store.user_by_key(&[4; 32]).await.expect("users are read"), None);
@@ -158,6 +168,8 @@ async fn a_key_for_nobody_is_refused(db: TestDatabase) {
         prefix: "slr_k".into(),
         hash: [3; 32],
         expires_days: None,
+        label: None,
+        scopes: salur::domain::actor::KeyScope::ALL.to_vec(),
     };
     let refused = world.store.execute(issue).await;
     assert!(matches!(refused, Err(StoreError::BadInput { field: "email", .. })), "{refused:?}");
