@@ -667,7 +667,7 @@ pub(super) fn area_coverage(
     };
     let in_view = |slot: u32| seen.as_ref().is_none_or(|seen| seen.binary_search(&slot).is_ok());
     let mut rows = match compiled.kept() {
-        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, &in_view, most)?,
+        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, in_view, most)?,
         None => counted_rows(&compiled, compiled.board(&state), level),
     };
     drop(state);
