@@ -4,10 +4,10 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run web web-test web-journeys test check torture bless bench
+.PHONY: help run web web-test web-journeys picture test check torture bless bench
 
 help: ## List the chores
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 
 # The page is built into the program: its packages anew when the lock changed, itself when a source did.
 web/node_modules/.stamp: web/package-lock.json web/.npmrc
@@ -25,15 +25,24 @@ run: web/dist/index.html ## Build, fill the demo city (kept in salur-data/) and 
 	$(SALUR) demo --database $(DEMO) --print-guide
 	exec $(SALUR) serve --database $(DEMO) --print-messages
 
-# One profile with `run`, so that build scripts and dependencies compile once.
 web-test: web/dist/index.html ## Check the page: types, unit tests, sizes
 	cd web && npm run check && npm test && npm run sizes
 
-test: web-test ## Check format and lints, then run all tests on both databases
+web-journeys: web/dist/index.html ## Walk through the page in a browser, with the released program
+	cargo build --release
+	cd web && SALUR_BIN=$(abspath $(SALUR)) ../scripts/with-chromium.sh npm run journeys -- $(args)
+
+picture: ## Take the README's picture anew from the demo city
+	$(MAKE) web-journeys args='-t "the map is drawn"'
+	cp web/shots/map-desk.png docs/map.png
+
+# One profile with `run`, so that build scripts and dependencies compile once.
+test: web-test ## Check format and lints, then run all tests on both databases and in a browser
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	scripts/node-modules.sh tests/node
 	scripts/with-postgres.sh cargo test --release --workspace
+	$(MAKE) web-journeys
 
 check: test ## What CI runs (.ci/run asserts a clean tree, too)
 

@@ -148,11 +148,11 @@ impl Atlas {
         query::area_coverage(self, level, filter, view, most)
     }
 
-    /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households:
-    /// see [`scale::breaks`].
+    /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households, as the
+    /// public sees them: see [`scale::breaks`].
     pub fn breaks(&self, level: AreaLevel, item: ItemId) -> Vec<f64> {
         let state = self.read();
-        scale::breaks(&state.ground, &state.board, level, item)
+        scale::breaks(&state.ground, &state.public, level, item)
     }
 
     /// Makes a filter ready for many needs, its geometry worked out for the present edition.

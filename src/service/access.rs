@@ -89,6 +89,8 @@ operations! {
     Needs "needs" key(Read) => [Everyone, Public;]
     Coverage "coverage" key(Read) => [Everyone, Public;]
     AreaCoverage "areaCoverage" key(Read) => [Everyone, Public;]
+    CoverageBreaks "coverageBreaks" key(Read) => [Everyone, Public;]
+    SearchAreas "searchAreas" key(Read) => [Everyone, Public;]
     PlanMatch "planMatch" key(Read) => [Everyone, Public;]
     ReadClaim "claim" key(Read)
         => [Everyone, Public; SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
@@ -97,8 +99,6 @@ operations! {
     ReadOverlaps "overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
     ReadAudit "auditTrail" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadCheckpoint "auditCheckpoint" key(Read) => [Everyone, Public;]
-    SearchAreas "searchAreas" key(Read) => [Everyone, Public;]
-    CoverageBreaks "coverageBreaks" key(Read) => [Everyone, Public;]
     ReadOrganization "organization" key(Read) => [Everyone, Public;]
     ReadOrganizations "organizations" key(Manage) => [ADMIN, Everything; AUDITOR, Everything;]
 

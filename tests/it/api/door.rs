@@ -14,6 +14,8 @@ on_both_databases!(
     health_and_pages_answer,
     every_answer_tells_browsers_what_to_refuse,
     who_asks_too_much_waits_and_nobody_else_does,
+    a_tile_is_kept_for_ever_under_its_edition_and_no_other_is_served,
+    areas_in_view_are_counted_as_a_whole,
 );
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -179,4 +181,61 @@ async fn who_asks_too_much_waits_and_nobody_else_does(db: TestDatabase) {
     assert_eq!(codes(Who::DonorA, 8).await, 0, "an account is not its address");
     assert_eq!(codes(Who::DonorA, 2).await, 2);
     assert_eq!(codes(Who::DonorB, 3).await, 0);
+}
+
+async fn a_tile_is_kept_for_ever_under_its_edition_and_no_other_is_served(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let app = &town.app;
+    let described = app.request("GET", "/tiles/areas.json", &[], "").await.json();
+    let address = |z: u32, x: u32, y: u32| {
+        let template = described["tiles"][0].as_str().expect("an address");
+        let parts = [("{z}", z), ("{x}", x), ("{y}", y)];
+        parts.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
+    };
+    let [west, north] = [0, 3].map(|i| described["bounds"][i].as_f64().expect("degrees"));
+    let half = f64::from(1 << 11);
+    let x = ((west / 180.0 + 1.0) * half) as u32;
+    let y = ((1.0 - north.to_radians().tan().asinh() / std::f64::consts::PI) * half) as u32;
+    let whole = app.request("GET", &address(12, x, y), &[], "").await;
+    assert_eq!(whole.status, 200, "{}", whole.head);
+    assert!(whole.body.contains("village"), "the layer's name stands in the tile");
+    assert!(whole.header("cache-control").is_some_and(|keep| keep.contains("immutable")), "{}", whole.head);
+    let zipped = app.request("GET", &address(12, x, y), &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(zipped.header("content-encoding"), Some("gzip"));
+    let tag = whole.header("etag").expect("a tag").to_owned();
+    let again = app.request("GET", &address(12, x, y), &[("if-none-match", &tag)], "").await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(app.request("GET", &address(10, 1, 1), &[], "").await.status, 204, "nothing lies there");
+    let other = address(0, 0, 0).replace(&format!("/tiles/{}/", described["edition"]), "/tiles/77/");
+    for wrong in [other.as_str(), "/tiles/1/0/0/1.mvt", "/tiles/1/25/0/0.mvt", "/tiles/1/0/0/0", "/tiles/x/0/0/0.mvt"] {
+        let reply = app.request("GET", wrong, &[], "").await;
+        assert_eq!(reply.status, 404, "{wrong}: {}", reply.body);
+    }
+}
+
+async fn areas_in_view_are_counted_as_a_whole(db: TestDatabase) {
+    let town = Town::new(db).await;
+    town.need(RT_11, FOOD, 10).await;
+    let query = "query($view: BBoxInput, $where: NeedFilter) {
+        areaCoverage(level: PROVINCE, view: $view, where: $where) { coverage { needCount } } }";
+    let app = &town.app;
+    let everywhere = app.ask(None, query, json!({})).await;
+    assert_eq!(everywhere["data"]["areaCoverage"][0]["coverage"]["needCount"], 1, "{everywhere}");
+    let bounds = app.request("GET", "/tiles/areas.json", &[], "").await.json()["bounds"].clone();
+    let [west, south, east, north] = [0, 1, 2, 3].map(|i| bounds[i].as_f64().expect("degrees"));
+    // The far corner of the province, where the need does not stand.
+    let corner = json!({"west": east, "south": north, "east": east + 1.0, "north": north + 1.0});
+    let seen = app.ask(None, query, json!({"view": corner})).await;
+    let within = app.ask(None, query, json!({"where": {"bbox": corner}})).await;
+    let needs = |answer: &serde_json::Value| {
+        let rows = answer["data"]["areaCoverage"].as_array().cloned().unwrap_or_default();
+        rows.iter().filter_map(|row| row["coverage"]["needCount"].as_i64()).sum::<i64>()
+    };
+    let elsewhere = json!({"west": west - 9.0, "south": south - 9.0, "east": west - 8.0, "north": south - 8.0});
+    assert_eq!(needs(&within), 0, "{within}");
+    let rows = |answer: &serde_json::Value| answer["data"]["areaCoverage"].as_array().map_or(0, Vec::len);
+    assert_eq!(needs(&seen), rows(&seen) as i64, "what is seen is counted as a whole: {seen}");
+    assert_eq!(rows(&app.ask(None, query, json!({"view": elsewhere})).await), 0);
+    let wrong = json!({"view": {"west": 2.0, "south": 0.0, "east": 1.0, "north": 1.0}});
+    assert_eq!(crate::harness::app::code_of(&app.ask(None, query, wrong).await), "BAD_INPUT");
 }

@@ -12,6 +12,7 @@ export const NeedRow = graphql(`
 		service
 		status
 		version
+		smallCountsRounded
 		periodEnd
 		area { code name households parent { code name parent { code name } } }
 	}
@@ -193,3 +194,11 @@ export const Viewer = graphql(`
 		viewer { email roles organization { id name status } }
 	}
 `);
+
+export const SignIn = graphql(`
+	mutation SignIn($email: String!, $password: String!) {
+		signIn(email: $email, password: $password) { __typename }
+	}
+`);
+
+export const SignOut = graphql(`mutation SignOut { signOut }`);

@@ -123,6 +123,8 @@ test('the keyboard alone leads from the first page to a confirmed claim', async 
 	await page.getByRole('link', { name: 'Masuk untuk mengklaim' }).waitFor();
 	await tabTo(/Masuk untuk mengklaim/);
 	await page.keyboard.press('Enter');
+	await tabTo(/Masuk dengan kunci API/);
+	await page.keyboard.press('Enter');
 	await page.getByLabel('Kunci API').waitFor();
 	await accessible(page);
 	await shoot(page, 'sign-in');
