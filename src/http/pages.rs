@@ -30,8 +30,22 @@ pub struct Pages {
 }
 
 /// Addresses that the page itself takes care of, by their first part.
-const SCREENS: [&str; 12] =
-    ["", "w", "keranjang", "klaim", "penyaluran", "tawaran", "audit", "admin", "masuk", "daftar", "akun", "organisasi"];
+const SCREENS: [&str; 14] = [
+    "",
+    "w",
+    "keranjang",
+    "klaim",
+    "penyaluran",
+    "tawaran",
+    "audit",
+    "admin",
+    "masuk",
+    "daftar",
+    "sandi",
+    "undangan",
+    "akun",
+    "organisasi",
+];
 
 struct File {
     bytes: Cow<'static, [u8]>,

@@ -7,8 +7,9 @@
 import http from "node:http";
 import Provider from "oidc-provider";
 
-// It warns those who would let people in with settings like these.
-console.warn = () => {};
+// It warns those who would let people in with settings like these, and nobody reads on.
+console.warn = console.info = () => {};
+process.stdout.on("error", () => {});
 const server = http.createServer();
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address();

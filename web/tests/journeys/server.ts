@@ -8,6 +8,8 @@ import type { TestProject } from 'vitest/node';
 declare module 'vitest' {
 	interface ProvidedContext {
 		address: string;
+		program: string;
+		database: string;
 		keys: Record<string, string>;
 	}
 }
@@ -38,6 +40,8 @@ export default async function serve(project: TestProject) {
 	});
 	project.provide('address', address);
 	project.provide('keys', keys);
+	project.provide('program', program);
+	project.provide('database', database);
 	return async () => {
 		const gone = new Promise((ended) => server.once('exit', ended));
 		server.kill();
