@@ -105,6 +105,9 @@ pub fn email_address(text: &str) -> Option<String> {
 }
 
 pub(super) fn email(field: &str, text: &str) -> Result<String, ServiceError> {
+    if crate::domain::nik::is_in(text) {
+        return Err(ServiceError::bad(field, crate::domain::nik::REFUSAL));
+    }
     email_address(text).ok_or_else(|| ServiceError::bad(field, "an e-mail address is written like dian@donor.example"))
 }
 

@@ -134,12 +134,20 @@ impl Schema {
                     ("Boolean", _) => json!(false),
                     ("Date", _) => json!("2020-04-01"),
                     ("DateTime", _) => json!("2020-04-01T00:00:00Z"),
+                    // What is refused for another reason never gets to where it would be kept.
+                    (_, "email") => json!("dian@toko.example"),
+                    (_, "password" | "newPassword") => json!("hujan sore di kebun teh"),
                     (_, "areaCode" | "code") => json!(RT_11),
                     (_, "program" | "programs") => json!(FOOD.0),
                     (_, "item" | "itemKey" | "items") => json!(FOOD.1),
                     _ => json!("teks"),
                 };
-                (usual, if of == "Boolean" { Vec::new() } else { vec![json!(canary())] })
+                let sung = match (of, name) {
+                    ("Boolean", _) => Vec::new(),
+                    (_, "email") => vec![json!(format!("{}@toko.example", canary().replace(' ', "")))],
+                    _ => vec![json!(canary())],
+                };
+                (usual, sung)
             }
         };
         (wrap(usual), sung.into_iter().map(wrap).collect())

@@ -31,8 +31,10 @@ export async function drawn(page: Page): Promise<void> {
 	await page.waitForSelector('.holder[data-ready]');
 	await page.waitForSelector('#list li');
 	await page.waitForFunction(() => {
-		const { map } = document.querySelector('.holder') as unknown as { map: { loaded(): boolean; areTilesLoaded(): boolean } };
-		return map.loaded() && map.areTilesLoaded();
+		type Held = { map: { loaded(): boolean; areTilesLoaded(): boolean; queryRenderedFeatures(): unknown[] } };
+		const { map } = document.querySelector('.holder') as unknown as Held;
+		// Before the first tile is asked for, all that were asked for are there.
+		return map.loaded() && map.areTilesLoaded() && map.queryRenderedFeatures().length > 0;
 	});
 }
 

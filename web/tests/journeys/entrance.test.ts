@@ -46,7 +46,7 @@ test('an organisation signs up on a phone, opens its letter, and signs in again 
 	await confirm.waitFor();
 	expect(page.url(), 'nobody reads the token over a shoulder').not.toContain('#');
 	await confirm.click();
-	await page.getByRole('button', { name: 'Keluar' }).click();
+	await page.getByRole('button', { name: 'Keluar', exact: true }).click();
 	await page.getByRole('link', { name: 'Masuk' }).click();
 	await page.getByLabel('Alamat surel').fill('dian@toko.example');
 	await page.getByLabel('Kata sandi').fill('salah sekali');
@@ -54,7 +54,7 @@ test('an organisation signs up on a phone, opens its letter, and signs in again 
 	await page.getByRole('alert').filter({ hasText: 'Alamat atau kata sandi salah.' }).waitFor();
 	await page.getByLabel('Kata sandi').fill(PASSWORD);
 	await page.getByRole('button', { name: 'Masuk', exact: true }).click();
-	await page.getByRole('button', { name: 'Keluar' }).waitFor();
+	await page.getByRole('button', { name: 'Keluar', exact: true }).waitFor();
 	expect(errors).toEqual([]);
 });
 
@@ -71,5 +71,5 @@ test('a forgotten password is replaced by letter', async () => {
 	await accessible(page);
 	await shoot(page, 'new-password');
 	await page.getByRole('button', { name: 'Simpan dan masuk' }).click();
-	await page.getByRole('button', { name: 'Keluar' }).waitFor();
+	await page.getByRole('button', { name: 'Keluar', exact: true }).waitFor();
 });
