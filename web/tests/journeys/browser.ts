@@ -31,10 +31,8 @@ export async function drawn(page: Page): Promise<void> {
 	await page.waitForSelector('.holder[data-ready]');
 	await page.waitForSelector('#list li');
 	await page.waitForFunction(() => {
-		type Held = { map: { loaded(): boolean; areTilesLoaded(): boolean; queryRenderedFeatures(): unknown[] } };
-		const { map } = document.querySelector('.holder') as unknown as Held;
-		// Before the first tile is asked for, all that were asked for are there.
-		return map.loaded() && map.areTilesLoaded() && map.queryRenderedFeatures().length > 0;
+		const { map } = document.querySelector('.holder') as unknown as { map: { loaded(): boolean; areTilesLoaded(): boolean } };
+		return map.loaded() && map.areTilesLoaded();
 	});
 }
 
