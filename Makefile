@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run web web-test web-journeys picture test check torture bless bench
+.PHONY: help run web web-test web-journeys picture test check torture bless nation bench
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -54,6 +54,10 @@ bless: ## Renew schema.graphql from the code
 	cargo build --release
 	$(SALUR) schema > $(TARGET_DIR)/schema.graphql
 	mv $(TARGET_DIR)/schema.graphql schema.graphql
+
+# For a small one: make nation out=/tmp/nation scale=1000
+nation: ## Write a made-up nation's files, as import reads them
+	cargo run --release -p salur-nation -- out=$(or $(out),$(TARGET_DIR)/nation) scale=$(or $(scale),1)
 
 # For a part: make bench args='connections=16 rounds=9 only=ours-postgres'
 bench: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
