@@ -18,9 +18,9 @@ type Rows = Vec<Vec<Value>>;
 
 /// Fails at the first question that two sides answer differently.
 pub async fn check(town: &Town, ours: &Ours, graphile: &Graphile, questions: &[(Kind, Vec<Question>)]) -> Outcome<()> {
-    let mut plain = Caller::connect(&town.database, Way::Live).await?;
     let (mut ours, mut graphile) = (ours.caller().await?, graphile.caller().await?);
     for (kind, questions) in questions {
+        let mut plain = Caller::connect(&town.database, Way::Live, *kind).await?;
         let mut size = 0;
         for question in &questions[..COMPARED.min(questions.len())] {
             let expected = plain.answer(question).await?;

@@ -88,10 +88,10 @@ impl Side {
         }
     }
 
-    async fn caller(&self, town: &Town) -> Outcome<Caller> {
+    async fn caller(&self, town: &Town, kind: Kind) -> Outcome<Caller> {
         Ok(match self {
             Side::Ours(ours) => Caller::Ours(ours.caller().await?),
-            Side::Plain(way) => Caller::Plain(plain::Caller::connect(&town.database, *way).await?),
+            Side::Plain(way) => Caller::Plain(plain::Caller::connect(&town.database, *way, kind).await?),
             Side::Graphile(graphile) => Caller::Graphile(graphile.caller().await?),
         })
     }
@@ -156,7 +156,7 @@ async fn main() -> Outcome<()> {
             lines.extend(sides.iter().map(|side| Line::new(kind, side.name(), connections)));
             for round in 0..rounds as usize {
                 for (side, line) in sides.iter().zip(&mut lines) {
-                    line.rounds.push(run(side, &town, &asked, connections, time, round).await?);
+                    line.rounds.push(run(side, &town, kind, &asked, connections, time, round).await?);
                 }
             }
             lines.iter().for_each(|line| println!("{line}"));
@@ -173,6 +173,7 @@ async fn main() -> Outcome<()> {
 async fn run(
     side: &Side,
     town: &Town,
+    kind: Kind,
     questions: &Arc<[Question]>,
     connections: usize,
     time: Duration,
@@ -181,7 +182,7 @@ async fn run(
     let start = Arc::new(Barrier::new(connections + 1));
     let mut tasks = JoinSet::new();
     for number in 0..connections {
-        let mut caller = side.caller(town).await?;
+        let mut caller = side.caller(town, kind).await?;
         let (start, questions) = (start.clone(), questions.clone());
         tasks.spawn(async move {
             let mut latencies = Vec::new();

@@ -49,7 +49,7 @@ impl Ours {
         let address = line.trim().rsplit_once("http://").ok_or("the server did not start")?.1.to_owned();
         let ready = begun.elapsed();
         let mut connection = Connection::open(&address).await?;
-        let described = connection.send(get(&address, "/tiles/areas.json").as_bytes()).await?;
+        let described = connection.send(get(&address, "/tiles/areas.json", "identity").as_bytes()).await?;
         let described: Value = serde_json::from_slice(described)?;
         let edition = described["edition"].as_i64().ok_or("TileJSON names the edition")?;
         let told = format!("ours: process {}, ready after {:.1} s", server.id(), ready.as_secs_f64());
@@ -67,8 +67,8 @@ impl Ours {
     }
 }
 
-fn get(host: &str, path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: gzip\r\n\r\n")
+fn get(host: &str, path: &str, encoding: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: {encoding}\r\n\r\n")
 }
 
 pub struct Caller {
@@ -99,7 +99,7 @@ impl Caller {
     pub async fn ask(&mut self, question: &Question) -> Outcome<()> {
         if let Question::Tile { z, x, y } = question {
             let path = format!("/tiles/{}/{z}/{x}/{y}.mvt?layout={}", self.edition, self.layout);
-            self.connection.send(get(&self.host, &path).as_bytes()).await?;
+            self.connection.send(get(&self.host, &path, "gzip").as_bytes()).await?;
         }
         let request = self.graphql(question);
         sound(self.connection.send(&request).await?)

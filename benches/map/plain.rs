@@ -1,7 +1,7 @@
 //! Theirs: prepared SQL by hand on PostGIS, over PostgreSQL's own protocol.
 
 use super::Outcome;
-use super::questions::{Box4, ITEM, Question, covered};
+use super::questions::{Box4, ITEM, Kind, Question, covered};
 use salur::tiles::drawn_at;
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::sqlx::{self, Connection, PgConnection, Row};
@@ -13,26 +13,29 @@ pub const AFTER: &str = include_str!("plain_after.sql");
 /// Shapes whose box lies in the view need no closer look.
 const NEEDS: &str = "
 WITH found AS MATERIALIZED (
-    SELECT n.id, n.severity, n.required, a.code, a.name FROM plain.area a JOIN plain.need n ON n.area_id = a.id
+    SELECT n.id, n.severity, n.required, n.place, n.area_id, n.item_id
+    FROM plain.area a JOIN plain.need n ON n.area_id = a.id
     WHERE a.geom && ST_MakeEnvelope($1, $2, $3, $4, 4326)
-      AND (a.geom @ ST_MakeEnvelope($1, $2, $3, $4, 4326) OR ST_Intersects(a.geom, ST_MakeEnvelope($1, $2, $3, $4, 4326)))
+      AND CASE WHEN a.geom @ ST_MakeEnvelope($1, $2, $3, $4, 4326) THEN true
+          ELSE ST_Intersects(a.geom, ST_MakeEnvelope($1, $2, $3, $4, 4326)) END
       AND n.allocated = 0
-), few AS (SELECT * FROM found ORDER BY severity DESC, required DESC, code, id LIMIT 100)
-SELECT (SELECT count(*) FROM found) AS total, f.id, f.severity, f.required, n.allocated, n.delivered, n.unmet, n.service,
-    f.code, f.name, i.key
-FROM few f JOIN plain.need n ON n.id = f.id JOIN plain.item i ON i.id = n.item_id
-ORDER BY f.severity DESC, f.required DESC, f.code, f.id";
+), few AS (SELECT * FROM found ORDER BY severity DESC, required DESC, place, id LIMIT 100)
+SELECT (SELECT count(*) FROM found) AS total, f.id, f.severity, f.required, 0::bigint AS allocated, 0::bigint AS delivered,
+    f.required AS unmet, 'UNSERVED' AS service, a.code, a.name, i.key
+FROM few f JOIN plain.area a ON a.id = f.area_id JOIN plain.item i ON i.id = f.item_id
+ORDER BY f.severity DESC, f.required DESC, f.place, f.id";
 
-/// The index orders by degrees; a few more than are wanted are ordered again, by metres.
+/// The index knows no second key: a few more than are wanted are put in order.
 const NEAREST: &str = "
-SELECT n.id, n.severity, n.required, n.allocated, n.delivered, n.unmet, n.service, near.code, near.name, i.key
+SELECT f.id, f.severity, f.required, 0::bigint AS allocated, 0::bigint AS delivered, f.required AS unmet,
+    'UNSERVED' AS service, a.code, a.name, i.key
 FROM (
-    SELECT u.id, a.code, a.name,
-        ST_Distance(a.geom::geography, ST_SetSRID(ST_MakePoint($1, $2), 4326)::geography, false) AS metres
-    FROM plain.area a JOIN plain.need u ON u.area_id = a.id AND u.allocated = 0
-    ORDER BY a.geom <-> ST_SetSRID(ST_MakePoint($1, $2), 4326) LIMIT 80
-) near JOIN plain.need n ON n.id = near.id JOIN plain.item i ON i.id = n.item_id
-ORDER BY near.metres, near.code, n.id LIMIT 50";
+    SELECT n.id, n.severity, n.required, n.item_id, n.place, n.area_id,
+        a.mercator <-> ST_SetSRID(ST_MakePoint($1, $2), 3857) AS away
+    FROM plain.area a JOIN plain.need n ON n.area_id = a.id AND n.allocated = 0
+    ORDER BY a.mercator <-> ST_SetSRID(ST_MakePoint($1, $2), 3857) LIMIT 70
+) f JOIN plain.area a ON a.id = f.area_id JOIN plain.item i ON i.id = f.item_id
+ORDER BY f.away, f.place, f.id LIMIT 50";
 
 /// The shape is read once, not once for each area.
 const SUMS: &str = "
@@ -43,19 +46,31 @@ SELECT count(*) AS needs, count(*) FILTER (WHERE n.allocated = 0) AS unserved,
 FROM shape JOIN plain.area a ON ST_Intersects(shape.geom, a.geom) JOIN plain.need n ON n.area_id = a.id
 WHERE n.item_id = $2";
 
-/// `LEVEL` and `STATE` are filled in.
-const TILE: &str = "
+/// The level that is drawn, with its state; `LEVEL` and `STATE` are filled in.
+const DRAWN: &str = "
 WITH drawn AS MATERIALIZED (
     SELECT a.id, a.code, a.name, a.households,
         ST_AsMVTGeom(a.mercator, ST_TileEnvelope($1, $2, $3), 4096, 64, true) AS geom
     FROM plain.area a
     WHERE a.level = LEVEL AND a.mercator && ST_TileEnvelope($1, $2, $3, margin => 64.0 / 4096)
 )
-SELECT ST_AsMVT(feature, 'areas', 4096, 'geom') FROM (
+SELECT (SELECT ST_AsMVT(feature, 'drawn', 4096, 'geom') FROM (
     SELECT d.code, d.name, d.households, d.geom, s.needs, s.unserved, s.required, s.allocated, s.delivered,
         s.required - s.allocated AS unmet
     FROM drawn d LEFT JOIN STATE s ON s.area_id = d.id WHERE d.geom IS NOT NULL
-) feature";
+) feature)";
+
+/// A level above it, for its borders.
+const BORDERS: &str = " || (SELECT ST_AsMVT(feature, 'borders_LEVEL', 4096, 'geom') FROM (
+    SELECT a.code, ST_AsMVTGeom(a.mercator, ST_TileEnvelope($1, $2, $3), 4096, 64, true) AS geom FROM plain.area a
+    WHERE a.level = LEVEL AND a.mercator && ST_TileEnvelope($1, $2, $3, margin => 64.0 / 4096)
+) feature)";
+
+/// Names of the three levels.
+const NAMES: &str = " || (SELECT ST_AsMVT(feature, 'names', 4096, 'geom') FROM (
+    SELECT a.code, a.name, ST_AsMVTGeom(a.label, ST_TileEnvelope($1, $2, $3), 4096, 0, true) AS geom FROM plain.area a
+    WHERE a.level BETWEEN LEVEL - 2 AND LEVEL AND a.label && ST_TileEnvelope($1, $2, $3)
+) feature)";
 
 const LIVE: &str = "(
     SELECT n.COLUMN AS area_id, count(*) AS needs, count(*) FILTER (WHERE n.allocated = 0) AS unserved,
@@ -93,8 +108,11 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub async fn connect(url: &str, way: Way) -> Outcome<Self> {
+    pub async fn connect(url: &str, way: Way, kind: Kind) -> Outcome<Self> {
         let mut connection = PgConnection::connect(url).await?;
+        // Planning anew costs more than a short answer; a large one is worth a plan of its own.
+        let plans = if kind == Kind::Viewport(20_000) { "force_custom_plan" } else { "force_generic_plan" };
+        sqlx::query(sqlx::AssertSqlSafe(format!("SET plan_cache_mode = {plans}"))).execute(&mut connection).await?;
         let item = sqlx::query_scalar("SELECT id FROM plain.item WHERE key = $1").bind(ITEM);
         let item = item.fetch_one(&mut connection).await?;
         Ok(Caller { connection, way, item })
@@ -106,7 +124,10 @@ impl Caller {
             Question::Viewport(Box4 { west, south, east, north }) => {
                 sqlx::query(NEEDS).bind(*west).bind(*south).bind(*east).bind(*north)
             }
-            Question::Nearest { lon, lat } => sqlx::query(NEAREST).bind(*lon).bind(*lat),
+            Question::Nearest { lon, lat } => {
+                let [x, y] = mercator(*lon, *lat);
+                sqlx::query(NEAREST).bind(x).bind(y)
+            }
             Question::Sums(polygon) => sqlx::query(SUMS).bind(&polygon.wkt).bind(self.item),
             Question::Tile { z, x, y } => {
                 tile = tile_sql(*z, self.way)?;
@@ -166,6 +187,12 @@ impl Caller {
     }
 }
 
+/// Metres on the plane of tiles.
+fn mercator(lon: f64, lat: f64) -> [f64; 2] {
+    const RADIUS: f64 = 6_378_137.0;
+    [lon.to_radians() * RADIUS, lat.to_radians().tan().asinh() * RADIUS]
+}
+
 fn tile_sql(z: u8, way: Way) -> Outcome<String> {
     let level = drawn_at(z).number();
     let column = match level {
@@ -178,5 +205,7 @@ fn tile_sql(z: u8, way: Way) -> Outcome<String> {
         Way::Live => LIVE.replace("COLUMN", column),
         Way::RolledUp => ROLLED_UP.to_owned(),
     };
-    Ok(TILE.replace("LEVEL", &level.to_string()).replace("STATE", &state))
+    let of = |part: &str, level: i64| part.replace("LEVEL", &level.to_string());
+    let borders: String = (1.max(level - 2)..level).map(|above| of(BORDERS, above)).collect();
+    Ok(format!("{}{borders}{}", of(DRAWN, level).replace("STATE", &state), of(NAMES, level)))
 }

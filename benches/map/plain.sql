@@ -10,8 +10,9 @@ CREATE TABLE plain.area (
     level smallint NOT NULL,
     households bigint,
     geom geometry(Geometry, 4326) NOT NULL,
-    -- As tiles have it, so that no tile projects anything.
-    mercator geometry(Geometry, 3857)
+    -- As tiles have it, so that no tile projects anything; near by, its distances are in the order of metres.
+    mercator geometry(Geometry, 3857),
+    label geometry(Point, 3857)
 );
 CREATE TABLE plain.item (id bigint PRIMARY KEY, key text NOT NULL);
 CREATE TABLE plain.need (
@@ -23,6 +24,8 @@ CREATE TABLE plain.need (
     allocated bigint NOT NULL,
     unmet bigint NOT NULL GENERATED ALWAYS AS (required - allocated) STORED,
     severity smallint NOT NULL,
+    -- Of its area in the order of codes.
+    place int NOT NULL,
     service text NOT NULL GENERATED ALWAYS AS (CASE WHEN allocated = 0 THEN 'UNSERVED'
         WHEN delivered = required THEN 'DELIVERED' WHEN allocated = required THEN 'COVERED' ELSE 'PARTIAL' END) STORED,
     -- The areas above, so that no tile climbs the hierarchy.

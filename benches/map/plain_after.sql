@@ -1,18 +1,24 @@
 -- Keys and indexes once the records are there, and what is derived from them.
-UPDATE plain.area SET mercator = ST_Transform(geom, 3857) WHERE level IN (2, 4, 6);
+UPDATE plain.area SET mercator = ST_Transform(geom, 3857), label = ST_Transform(ST_PointOnSurface(geom), 3857);
 CREATE UNIQUE INDEX area_code ON plain.area (code);
-INSERT INTO plain.need (id, area_id, item_id, required, delivered, allocated, severity, city_id, village_id)
-    SELECT n.id, n.area_id, n.item_id, n.required, n.delivered, n.reserved + n.delivered, n.severity, c.id, v.id
-    FROM plain.raw_need n JOIN plain.area a ON a.id = n.area_id
+INSERT INTO plain.need (id, area_id, item_id, required, delivered, allocated, severity, place, city_id, village_id)
+    SELECT n.id, n.area_id, n.item_id, n.required, n.delivered, n.reserved + n.delivered, n.severity, a.place, c.id, v.id
+    FROM plain.raw_need n JOIN (SELECT *, row_number() OVER (ORDER BY code) AS place FROM plain.area) a ON a.id = n.area_id
     LEFT JOIN plain.area c ON c.code = left(a.code, 5) AND a.level >= 2
     LEFT JOIN plain.area v ON v.code = left(a.code, 13) AND a.level >= 4;
 DROP TABLE plain.raw_need;
 ALTER TABLE plain.need ADD FOREIGN KEY (area_id) REFERENCES plain.area, ADD FOREIGN KEY (item_id) REFERENCES plain.item;
 CREATE INDEX area_geom ON plain.area USING gist (geom);
-CREATE INDEX city_mercator ON plain.area USING gist (mercator) WHERE level = 2;
-CREATE INDEX village_mercator ON plain.area USING gist (mercator) WHERE level = 4;
-CREATE INDEX rt_mercator ON plain.area USING gist (mercator) WHERE level = 6;
-CREATE INDEX unserved ON plain.need (area_id) INCLUDE (id, severity, required) WHERE allocated = 0;
+CREATE INDEX area_mercator ON plain.area USING gist (mercator);
+CREATE INDEX province_tiles ON plain.area USING gist (mercator) WHERE level = 1;
+CREATE INDEX city_tiles ON plain.area USING gist (mercator) WHERE level = 2;
+CREATE INDEX district_tiles ON plain.area USING gist (mercator) WHERE level = 3;
+CREATE INDEX village_tiles ON plain.area USING gist (mercator) WHERE level = 4;
+CREATE INDEX rw_tiles ON plain.area USING gist (mercator) WHERE level = 5;
+CREATE INDEX rt_tiles ON plain.area USING gist (mercator) WHERE level = 6;
+CREATE INDEX labels ON plain.area USING gist (label);
+-- All that a list of unserved needs is made of: nothing of them is taken or delivered.
+CREATE INDEX unserved ON plain.need (area_id) INCLUDE (id, severity, required, item_id, place) WHERE allocated = 0;
 CREATE INDEX of_area ON plain.need (area_id, item_id) INCLUDE (required, allocated, delivered);
 CREATE INDEX of_village ON plain.need (village_id, item_id) INCLUDE (required, allocated, delivered);
 CREATE INDEX of_city ON plain.need (city_id, item_id) INCLUDE (required, allocated, delivered);
@@ -31,19 +37,19 @@ CREATE FUNCTION plain.unserved_in_box(west float8, south float8, east float8, no
 RETURNS SETOF plain.need LANGUAGE sql STABLE AS $$
     SELECT n.* FROM plain.area a JOIN plain.need n ON n.area_id = a.id
     WHERE a.geom && ST_MakeEnvelope(west, south, east, north, 4326)
-      AND (a.geom @ ST_MakeEnvelope(west, south, east, north, 4326)
-           OR ST_Intersects(a.geom, ST_MakeEnvelope(west, south, east, north, 4326)))
+      AND CASE WHEN a.geom @ ST_MakeEnvelope(west, south, east, north, 4326) THEN true
+          ELSE ST_Intersects(a.geom, ST_MakeEnvelope(west, south, east, north, 4326)) END
       AND n.allocated = 0
-    ORDER BY n.severity DESC, n.required DESC, a.code, n.id
+    ORDER BY n.severity DESC, n.required DESC, n.place, n.id
 $$;
 CREATE FUNCTION plain.nearest_unserved(lon float8, lat float8, few int)
 RETURNS SETOF plain.need LANGUAGE sql STABLE AS $$
     SELECT n.* FROM (
-        SELECT u.id, a.code, ST_Distance(a.geom::geography, ST_MakePoint(lon, lat)::geography, false) AS metres
+        SELECT u.id, a.mercator <-> ST_Transform(ST_SetSRID(ST_MakePoint(lon, lat), 4326), 3857) AS away
         FROM plain.area a JOIN plain.need u ON u.area_id = a.id AND u.allocated = 0
-        ORDER BY a.geom <-> ST_SetSRID(ST_MakePoint(lon, lat), 4326) LIMIT few + 30
+        ORDER BY a.mercator <-> ST_Transform(ST_SetSRID(ST_MakePoint(lon, lat), 4326), 3857) LIMIT few + 20
     ) near JOIN plain.need n ON n.id = near.id
-    ORDER BY near.metres, near.code, n.id LIMIT few
+    ORDER BY near.away, n.place, n.id LIMIT few
 $$;
 CREATE TYPE plain.sums AS (
     needs bigint, unserved bigint, required bigint, allocated bigint, delivered bigint, unmet bigint
