@@ -26,6 +26,13 @@ pub struct RequestContext {
     sight: OnceCell<Sight>,
 }
 
+impl RequestContext {
+    /// What the caller may see, where somebody has asked for it already.
+    pub(super) fn sight_so_far(&self) -> Option<&Sight> {
+        self.sight.get()
+    }
+}
+
 struct Source {
     service: Service,
     actor: Actor,
