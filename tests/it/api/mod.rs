@@ -13,3 +13,4 @@ mod live;
 mod neighbours;
 mod rights;
 mod small_counts;
+mod written;
