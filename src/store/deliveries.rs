@@ -16,7 +16,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::rules::{DeliveryEventKind, LineEvent, delivery_after};
 use sea_orm::FromQueryResult;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Plans a trip over lines of a confirmed claim.
 #[derive(Debug, Clone)]
@@ -489,40 +489,36 @@ impl Store {
 
     /// The area codes that a delivery serves.
     pub async fn areas_of_delivery(&self, id: DeliveryId) -> Result<Vec<AreaCode>, StoreError> {
-        self.area_codes(
-            "SELECT DISTINCT a.code FROM delivery_line d JOIN claim_line l ON l.id = d.claim_line_id
-             JOIN need n ON n.id = l.need_id JOIN area a ON a.id = n.area_id WHERE d.delivery_id = $1",
-            id.0,
-        )
-        .await
-    }
-
-    /// The area codes that a claim's lines stand in.
-    pub async fn areas_of_claim(&self, id: ClaimId) -> Result<Vec<AreaCode>, StoreError> {
-        self.area_codes(
-            "SELECT DISTINCT a.code FROM claim_line l JOIN need n ON n.id = l.need_id
-             JOIN area a ON a.id = n.area_id WHERE l.claim_id = $1",
-            id.0,
-        )
-        .await
-    }
-
-    async fn area_codes(&self, sql: &str, id: i64) -> Result<Vec<AreaCode>, StoreError> {
         #[derive(FromQueryResult)]
         struct Code {
             code: String,
         }
-        let rows: Vec<Code> = self.read_all(sql, [id.into()]).await?;
+        let sql = "SELECT DISTINCT a.code FROM delivery_line d JOIN claim_line l ON l.id = d.claim_line_id
+            JOIN need n ON n.id = l.need_id JOIN area a ON a.id = n.area_id WHERE d.delivery_id = $1";
+        let rows: Vec<Code> = self.read_all(sql, [id.0.into()]).await?;
         rows.into_iter().map(|r| r.code.parse().map_err(|_| StoreError::corrupt("area code"))).collect()
     }
 
-    /// The organisation that made a claim and the one that carries it out.
-    pub async fn parties_of_claim(
+    /// Which of the claims have a line in the area or below it.
+    pub async fn claims_in_area(&self, wanted: &[ClaimId], area: &AreaCode) -> Result<HashSet<ClaimId>, StoreError> {
+        let sql = format!(
+            "SELECT DISTINCT l.claim_id AS id FROM claim_line l JOIN need n ON n.id = l.need_id
+             JOIN area a ON a.id = n.area_id WHERE l.claim_id {} AND (a.code = $2 OR a.code LIKE $3)",
+            self.dialect.numbers("$1")
+        );
+        let values = [ids(wanted.iter().map(|c| c.0)), area.as_str().into(), format!("{area}.%").into()];
+        let rows: Vec<IdRow> = self.read_all(&sql, values).await?;
+        Ok(rows.into_iter().map(|r| ClaimId(r.id)).collect())
+    }
+
+    /// The organisation that made a delivery's claim and the one that carries it out.
+    pub async fn parties_of_delivery(
         &self,
-        claim: ClaimId,
+        id: DeliveryId,
     ) -> Result<Option<(OrganizationId, OrganizationId)>, StoreError> {
-        let row =
-            self.read_one("SELECT organization_id, executor_id FROM claim WHERE id = $1", [claim.0.into()]).await?;
+        let sql = "SELECT c.organization_id, c.executor_id FROM delivery d JOIN claim c ON c.id = d.claim_id
+            WHERE d.id = $1";
+        let row = self.read_one(sql, [id.0.into()]).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some((OrganizationId(column(&row, "organization_id")?), OrganizationId(column(&row, "executor_id")?))))
     }

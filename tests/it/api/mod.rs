@@ -3,10 +3,11 @@
 mod access;
 mod door;
 mod errors;
+mod exports;
 mod freshness;
 mod guard;
 mod hangup;
-mod identity;
+pub mod identity;
 mod job;
 mod lists;
 mod live;
