@@ -127,10 +127,19 @@ mod tests {
             arrived: arrived.map(Moment),
         };
         let lines = [
-            (ItemId(1), line(1, 10, 4, None, vec![
-                trip(DeliveryStatus::Disputed, day("2020-04-01"), Some(q(3)), Some(70)),
-                trip(DeliveryStatus::Scheduled, day("2020-04-09"), None, None),
-            ])),
+            (
+                ItemId(1),
+                line(
+                    1,
+                    10,
+                    4,
+                    None,
+                    vec![
+                        trip(DeliveryStatus::Disputed, day("2020-04-01"), Some(q(3)), Some(70)),
+                        trip(DeliveryStatus::Scheduled, day("2020-04-09"), None, None),
+                    ],
+                ),
+            ),
             (ItemId(1), line(1, 5, 0, None, vec![trip(DeliveryStatus::InTransit, day("2020-04-08"), None, None)])),
             (ItemId(1), line(2, 30, 0, Some(101), vec![])),
             (ItemId(2), line(1, 7, 0, Some(100), vec![])),

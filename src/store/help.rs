@@ -37,7 +37,7 @@ impl Store {
                 "SELECT l.id, c.organization_id, c.executor_id FROM area a JOIN need n ON n.area_id = a.id
                  JOIN claim_line l ON l.need_id = n.id JOIN claim c ON c.id = l.claim_id
                  WHERE (a.code = $1 OR a.code LIKE $2) AND n.status = 'VERIFIED'
-                 AND l.status IN ('HELD', 'CONFIRMED', 'FULFILLED') ORDER BY l.id DESC LIMIT $3",
+                 AND c.opening = 0 AND l.status IN ('HELD', 'CONFIRMED', 'FULFILLED') ORDER BY l.id DESC LIMIT $3",
                 [area.as_str().into(), format!("{area}.%").into(), most.into()],
             )
             .await?;

@@ -214,5 +214,6 @@ export const en: Words = {
 		wrong: 'The key is unknown, expired or revoked.',
 		as: (name) => `Signed in as ${name}`,
 	},
+	nav: { work: 'Deliveries', area: 'My RW' },
 	weakConnection: 'The server does not answer.',
 };

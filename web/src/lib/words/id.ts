@@ -213,6 +213,7 @@ export const id = {
 		wrong: 'Kunci tidak dikenal, kedaluwarsa, atau dicabut.',
 		as: (name: string) => `Masuk sebagai ${name}`,
 	},
+	nav: { work: 'Penyaluran', area: 'RW saya' },
 	weakConnection: 'Tidak ada jawaban dari server.',
 };
 
