@@ -6,7 +6,7 @@ use crate::atlas::Sight;
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
-use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
+use crate::domain::ids::{ClaimId, NeedId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
 use crate::service::visits::Visit;
 use crate::service::{Service, ServiceError};
@@ -67,6 +67,17 @@ impl Loader<UserId> for Source {
 
     async fn load(&self, ids: &[UserId]) -> Result<HashMap<UserId, String>, Self::Error> {
         self.service.names_of_users(&self.actor, ids).await.map_err(Arc::new)
+    }
+}
+
+/// Whether the caller reported it.
+impl Loader<NeedId> for Source {
+    type Value = bool;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[NeedId]) -> Result<HashMap<NeedId, bool>, Self::Error> {
+        let own = self.service.reported_by_caller(&self.actor, ids).await.map_err(Arc::new)?;
+        Ok(own.into_iter().map(|id| (id, true)).collect())
     }
 }
 
@@ -143,4 +154,8 @@ pub(super) async fn offer(ctx: &Context<'_>, id: OfferId) -> Answer<Option<Offer
 
 pub(super) async fn user_name(ctx: &Context<'_>, id: UserId) -> Answer<String> {
     Ok(load(ctx, id).await?.unwrap_or_else(|| id.to_string()))
+}
+
+pub(super) async fn reported_by_caller(ctx: &Context<'_>, id: NeedId) -> Answer<bool> {
+    Ok(load(ctx, id).await?.unwrap_or(false))
 }

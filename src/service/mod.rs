@@ -14,6 +14,7 @@ pub mod error;
 pub mod exports;
 pub mod follow;
 mod fresh;
+pub mod help;
 pub mod imports;
 mod letters;
 pub mod matches;

@@ -7,6 +7,7 @@ mod exports;
 mod freshness;
 mod guard;
 mod hangup;
+mod help;
 pub mod identity;
 mod job;
 mod lists;

@@ -165,6 +165,7 @@ export const ClaimNeeds = graphql(
 	[ClaimView],
 );
 
+export const ClaimNow = graphql(`query ClaimNow($id: ID!) { claim(id: $id) { ...ClaimView } }`, [ClaimView]);
 export const ConfirmClaim = graphql(`mutation ConfirmClaim($id: ID!) { confirmClaim(id: $id) { ...ClaimView } }`, [
 	ClaimView,
 ]);
@@ -191,7 +192,7 @@ export const Plan = graphql(
 
 export const Viewer = graphql(`
 	query Viewer {
-		viewer { email roles organization { id name status } }
+		viewer { email roles areaCode organization { id name status } }
 	}
 `);
 
