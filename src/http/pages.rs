@@ -44,7 +44,7 @@ const SCREENS: [&str; 14] = [
     "sandi",
     "undangan",
     "akun",
-    "organisasi",
+    "lembaga",
 ];
 
 struct File {
