@@ -191,7 +191,7 @@ export const Plan = graphql(
 
 export const Viewer = graphql(`
 	query Viewer {
-		viewer { email roles organization { id name status } }
+		viewer { email roles manager areaCode organization { id name status statusReason } }
 	}
 `);
 

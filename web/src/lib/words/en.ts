@@ -214,5 +214,24 @@ export const en: Words = {
 		wrong: 'The key is unknown, expired or revoked.',
 		as: (name) => `Signed in as ${name}`,
 	},
+	places: {
+		label: 'Menu',
+		audit: 'Audit',
+		organization: 'Organisation',
+		admin: 'Administration',
+		account: 'Account',
+	},
+	standing: {
+		PENDING: (name) => `${name} waits for approval. The map and the basket can be used already; claims can be made once it is approved.`,
+		SUSPENDED: (name, reason) => `${name} is suspended and can claim nothing. The reason: ${reason}`,
+		noReason: 'none is given',
+		more: 'See your organisation',
+	},
+	exports: {
+		title: 'Download data',
+		needs: 'Needs',
+		threeW: 'Who helps where (3W)',
+		failed: 'The file cannot be downloaded.',
+	},
 	weakConnection: 'The server does not answer.',
 };

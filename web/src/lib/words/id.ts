@@ -213,6 +213,25 @@ export const id = {
 		wrong: 'Kunci tidak dikenal, kedaluwarsa, atau dicabut.',
 		as: (name: string) => `Masuk sebagai ${name}`,
 	},
+	places: {
+		label: 'Menu',
+		audit: 'Audit',
+		organization: 'Lembaga',
+		admin: 'Pengelola',
+		account: 'Akun',
+	},
+	standing: {
+		PENDING: (name: string) => `${name} menunggu persetujuan pengelola. Peta dan keranjang sudah bisa dipakai; klaim baru bisa dibuat setelah disetujui.`,
+		SUSPENDED: (name: string, reason: string) => `${name} ditangguhkan dan tidak bisa membuat klaim. Alasan: ${reason}`,
+		noReason: 'tidak disebutkan',
+		more: 'Lihat lembaga Anda',
+	},
+	exports: {
+		title: 'Unduh data',
+		needs: 'Kebutuhan',
+		threeW: 'Siapa membantu di mana (3W)',
+		failed: 'Berkas tidak dapat diunduh.',
+	},
 	weakConnection: 'Tidak ada jawaban dari server.',
 };
 
