@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod claim;
 pub mod delivery;
 pub mod evidence;
+pub mod help;
 pub mod ids;
 pub mod message;
 pub mod need;

@@ -7,7 +7,7 @@ use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
 use crate::domain::evidence::Evidence;
-use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
+use crate::domain::ids::{ClaimId, NeedId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
 use crate::domain::overlap::{Rule, Source as Record};
 use crate::service::visits::Visit;
@@ -80,6 +80,17 @@ impl Loader<Record> for Source {
     async fn load(&self, records: &[Record]) -> Result<HashMap<Record, Evidence>, Self::Error> {
         let found = self.service.evidence(&self.actor, records).await.map_err(Arc::new)?;
         Ok(found.into_iter().map(|e| (e.source, e)).collect())
+    }
+}
+
+/// Whether the caller reported it.
+impl Loader<NeedId> for Source {
+    type Value = bool;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[NeedId]) -> Result<HashMap<NeedId, bool>, Self::Error> {
+        let own = self.service.reported_by_caller(&self.actor, ids).await.map_err(Arc::new)?;
+        Ok(own.into_iter().map(|id| (id, true)).collect())
     }
 }
 
@@ -174,4 +185,8 @@ pub(super) async fn overlap_rule(ctx: &Context<'_>, place: usize) -> Answer<Opti
     let here = here(ctx)?;
     let rules = here.rules.get_or_try_init(|| here.service.overlap_rules(&here.actor)).await?;
     Ok(rules.get(place).cloned())
+}
+
+pub(super) async fn reported_by_caller(ctx: &Context<'_>, id: NeedId) -> Answer<bool> {
+    Ok(load(ctx, id).await?.unwrap_or(false))
 }

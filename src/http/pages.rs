@@ -30,12 +30,13 @@ pub struct Pages {
 }
 
 /// Addresses that the page itself takes care of, by their first part.
-const SCREENS: [&str; 14] = [
+const SCREENS: [&str; 15] = [
     "",
     "w",
     "keranjang",
     "klaim",
     "penyaluran",
+    "rw",
     "tawaran",
     "audit",
     "admin",

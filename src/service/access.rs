@@ -108,6 +108,7 @@ operations! {
 
     // Questions within an answer.
     ReadOwnClaims "Viewer.claims" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
+    ReadOwnDeliveries "Viewer.deliveries" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
     ReadOwnOffers "Viewer.offers" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
     ReadIncoming "Viewer.incoming" key(Read) => [OFFICER, OwnArea;]
     ReadSessions "Viewer.sessions" SESSION => [SignedIn, OwnSelf;]

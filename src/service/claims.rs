@@ -214,7 +214,7 @@ impl Service {
     }
 }
 
-fn own_organization(permit: &Permit<'_>) -> Result<OrganizationId, ServiceError> {
+pub(super) fn own_organization(permit: &Permit<'_>) -> Result<OrganizationId, ServiceError> {
     permit.organization()?.ok_or_else(|| ServiceError::fault("this is granted on no organisation"))
 }
 

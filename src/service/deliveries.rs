@@ -4,7 +4,7 @@ use super::access::{Operation, authorize};
 use super::{Code, Service, ServiceError, keyed, optional_words, words};
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Day;
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, DeliveryStatus};
 use crate::domain::ids::{ClaimId, ClaimLineId, DeliveryId};
 use crate::domain::quantity::Quantity;
 use crate::store::{
@@ -131,6 +131,26 @@ impl Service {
         let ids = self.store().deliveries_of_claim(claim).await?;
         let mut deliveries = self.store().deliveries(&ids).await?;
         deliveries.sort_by_key(|d| d.id);
+        Ok(deliveries)
+    }
+
+    /// Trips over the claims of the caller's organisation, newest first, of the states asked for or of all.
+    pub async fn own_deliveries(
+        &self,
+        actor: &Actor,
+        states: Option<&[DeliveryStatus]>,
+        first: usize,
+        after: Option<DeliveryId>,
+    ) -> Result<Vec<Delivery>, ServiceError> {
+        let permit = authorize(actor, Operation::ReadOwnDeliveries)?;
+        let states = states.unwrap_or(&DeliveryStatus::ALL);
+        if states.is_empty() {
+            return Err(ServiceError::bad("status", "an empty list asks for nothing; leave it out for all"));
+        }
+        let ids =
+            self.store().deliveries_of(super::claims::own_organization(&permit)?, states, after, first as i64).await?;
+        let mut deliveries = self.store().deliveries(&ids).await?;
+        deliveries.sort_by_key(|delivery| Reverse(delivery.id));
         Ok(deliveries)
     }
 

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod error;
 pub mod follow;
 mod fresh;
+pub mod help;
 pub mod imports;
 mod letters;
 pub mod matches;

@@ -463,6 +463,27 @@ impl Store {
         Ok(rows.into_iter().map(|r| DeliveryId(r.id)).collect())
     }
 
+    /// Deliveries over claims that the organisation made or carries out, in one of the states, newest first, older
+    /// than `before`.
+    pub async fn deliveries_of(
+        &self,
+        organization: OrganizationId,
+        states: &[DeliveryStatus],
+        before: Option<DeliveryId>,
+        most: i64,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let sql = format!(
+            "SELECT d.id FROM delivery d JOIN claim c ON c.id = d.claim_id
+             WHERE (c.organization_id = $1 OR c.executor_id = $1) AND d.status {} AND d.id < $3
+             ORDER BY d.id DESC LIMIT $4",
+            self.dialect.texts("$2")
+        );
+        let states = batch(states, |status| json!(status.word()));
+        let values = [organization.0.into(), states, before.map_or(i64::MAX, |d| d.0).into(), most.into()];
+        let rows: Vec<IdRow> = self.read_all(&sql, values).await?;
+        Ok(rows.into_iter().map(|r| DeliveryId(r.id)).collect())
+    }
+
     /// Deliveries that bring something to `area` or below it, newest first, older than `before`.
     pub async fn deliveries_to(
         &self,

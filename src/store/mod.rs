@@ -20,6 +20,7 @@ mod faults;
 mod feed;
 mod gauges;
 mod group;
+mod help;
 mod idempotency;
 mod identities;
 mod ledger;

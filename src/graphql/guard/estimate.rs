@@ -43,6 +43,8 @@ const LISTS: &[(&str, u64)] = &[
     ("overlapCounts", 5_000),
     ("programs", 10),
     ("refusals", 500),
+    // Organisations that help in one village, by item.
+    ("rows", 50),
     ("shortfalls", 500),
     ("verifyNeeds", 500),
 ];
@@ -71,11 +73,14 @@ const EXTRA: &[(&str, u64)] = &[
     ("auditTrail", 200),
     ("claims", 200),
     ("deliveries", 50),
+    // Three, over the promises of a village.
+    ("help", 1_000),
     ("incoming", 200),
     ("offers", 200),
     ("officials", 200),
     ("overlapCounts", 500),
     ("overlaps", 200),
+    ("reportedByViewer", 5),
     // A pass over all areas of a city, some milliseconds.
     ("coverageBreaks", 5_000),
     ("searchAreas", 5_000),

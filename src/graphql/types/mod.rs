@@ -6,6 +6,7 @@ pub mod audit;
 pub mod claim;
 pub mod delivery;
 pub mod evidence;
+pub mod help;
 pub mod matching;
 pub mod need;
 pub mod organization;

@@ -338,9 +338,12 @@ async fn every_operation_is_refused_to_everybody_else_and_foreign_answers_as_mis
     let offer = "mutation($key: String!) { createOffer(input: {idempotencyKey: $key, itemKey: \"paket\", quantity: 1}) { id } }";
     let giver = |who| matches!(who, Who::DonorA | Who::DonorB | Who::Aggregator);
     type Allowed = fn(Who) -> bool;
-    let open: [(&str, Allowed); 6] = [
+    let open: [(&str, Allowed); 7] = [
         (offer, giver),
         ("{ viewer { claims { id } } }", |w| {
+            matches!(w, Who::DonorA | Who::DonorB | Who::Aggregator | Who::PendingDonor)
+        }),
+        ("{ viewer { deliveries { id } } }", |w| {
             matches!(w, Who::DonorA | Who::DonorB | Who::Aggregator | Who::PendingDonor)
         }),
         ("{ viewer { offers { id } } }", |w| {
@@ -504,7 +507,8 @@ async fn lists_of_own_work_hold_own_work_alone(db: TestDatabase) {
     let ids = |list: &Value| -> Vec<String> {
         list.as_array().map(|l| l.iter().map(|r| text(&r["id"])).collect()).unwrap_or_default()
     };
-    let work = "{ viewer { email roles organization { name } areaCode claims { id } offers { id } } }";
+    let work = "{ viewer { email roles organization { name } areaCode claims { id } offers { id }
+        deliveries { id } } }";
     for (who, own, other, offers) in
         [(Who::DonorA, &near, &far, 1), (Who::DonorB, &far, &near, 1), (Who::Aggregator, &near, &far, 0)]
     {
@@ -513,6 +517,12 @@ async fn lists_of_own_work_hold_own_work_alone(db: TestDatabase) {
         assert!(claims.contains(&own.claim) && !claims.contains(&other.claim), "{who:?}: {viewer}");
         assert_eq!(pledged.len(), offers, "{who:?}: {viewer}");
         assert!(!pledged.contains(&other.offer), "{who:?}: {viewer}");
+        let trips = ids(&viewer["deliveries"]);
+        assert!(trips.contains(&own.delivery) && !trips.contains(&other.delivery), "{who:?}: {viewer}");
+        let of = "query($s: [DeliveryStatus!]) { viewer { deliveries(status: $s) { id } } }";
+        let coming = town.data(who, of, json!({"s": ["CANCELLED"]})).await["viewer"]["deliveries"].take();
+        assert!(!ids(&coming).contains(&own.delivery), "{who:?}: {coming}");
+        assert_eq!(town.code(who, of, json!({"s": []})).await, "BAD_INPUT");
         assert!(claims.is_sorted_by(|a, b| a.len() > b.len() || a.len() == b.len() && a > b), "newest first: {viewer}");
         let one = town.data(who, "{ viewer { claims(first: 1) { id } } }", json!({})).await;
         let next = "query($after: ID) { viewer { claims(after: $after) { id } } }";

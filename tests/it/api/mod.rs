@@ -6,6 +6,7 @@ mod errors;
 mod freshness;
 mod guard;
 mod hangup;
+mod help;
 mod identity;
 mod job;
 mod lists;

@@ -266,7 +266,6 @@ const id = {
 		PENDING: 'menunggu persetujuan',
 		SUSPENDED: 'ditangguhkan',
 	} as Record<string, string>,
-	exports: { overlaps: 'Temuan', deliveries: 'Penyaluran', claims: 'Klaim' },
 	levels: { CITY: 'kota/kabupaten', DISTRICT: 'kecamatan', VILLAGE: 'kelurahan', RW: 'RW', RT: 'RT', PROVINCE: 'provinsi' },
 };
 
@@ -525,7 +524,6 @@ const en: Words = {
 		PENDING: 'waits for approval',
 		SUSPENDED: 'suspended',
 	},
-	exports: { overlaps: 'Findings', deliveries: 'Deliveries', claims: 'Claims' },
 	levels: { CITY: 'city/regency', DISTRICT: 'district', VILLAGE: 'village', RW: 'RW', RT: 'RT', PROVINCE: 'province' },
 };
 
