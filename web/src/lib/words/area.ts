@@ -28,7 +28,8 @@ const id = {
 		delivered: 'Tersalurkan',
 		unmet: 'Masih kurang',
 		unservedAreas: 'RT belum terbantu',
-	},};
+	},
+};
 
 const en: typeof id = {
 	open: "Open the area's page",
@@ -59,6 +60,7 @@ const en: typeof id = {
 		delivered: 'Delivered',
 		unmet: 'Still lacking',
 		unservedAreas: 'RT not helped yet',
-	},};
+	},
+};
 
 export const areaWords = { id, en };

@@ -49,7 +49,8 @@ const id = {
 		done: 'Kembali ke peta',
 		unknown: 'Belum ada jawaban. Klaim Anda tidak akan tercatat dua kali.',
 		line: (quantity: string) => quantity,
-	},};
+	},
+};
 
 const en: typeof id = {
 	plan: {
@@ -101,6 +102,7 @@ const en: typeof id = {
 		done: 'Back to the map',
 		unknown: 'No answer yet. Your claim will not be entered twice.',
 		line: (quantity) => quantity,
-	},};
+	},
+};
 
 export const basketWords = { id, en };
