@@ -167,6 +167,16 @@ operations! {
     SuspendOrganization "suspendOrganization" key(Manage) => [ADMIN, Everything;]
     ReinstateOrganization "reinstateOrganization" key(Manage) => [ADMIN, Everything;]
 
+    // Files.
+    ExportNeeds "/export/needs" key(Read) => [Everyone, Public;]
+    ExportClaims "/export/claims" key(Read)
+        => [SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportDeliveries "/export/deliveries" key(Read)
+        => [SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportOverlaps "/export/overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportWhoWhatWhere "/export/3w" key(Read)
+        => [Everyone, Public; SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+
     // As it happens.
     NeedsChanged "needsChanged" key(Read) => [Everyone, Public;]
 }

@@ -16,6 +16,7 @@ mod deliveries;
 mod dialect;
 mod error;
 mod evidence;
+mod exports;
 mod faults;
 mod feed;
 mod gauges;
@@ -49,6 +50,7 @@ pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
 pub use evidence::OverlapCount;
+pub use exports::{ExportFilter, ExportReach, ExportedLine, ExportedParties, ExportedTrip};
 pub use faults::{Fault, FaultStep, Faults};
 pub use feed::{Cursor, Feed, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};

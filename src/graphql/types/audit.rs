@@ -69,11 +69,7 @@ impl Overlap {
 
     /// The ids of the records it rests on: claim lines, opening balances, distributions from outside.
     async fn evidence(&self) -> Vec<String> {
-        let text = |source: &Source| match source {
-            Source::ClaimLine(id) | Source::Opening(id) => id.to_string(),
-            Source::Outside(id) => id.to_string(),
-        };
-        self.0.finding.evidence.iter().map(text).collect()
+        self.0.finding.evidence.iter().map(Source::to_string).collect()
     }
 
     /// These records: who gave what, when, how much. Those of another's area are left out.
