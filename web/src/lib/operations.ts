@@ -165,6 +165,7 @@ export const ClaimNeeds = graphql(
 	[ClaimView],
 );
 
+export const ClaimNow = graphql(`query ClaimNow($id: ID!) { claim(id: $id) { ...ClaimView } }`, [ClaimView]);
 export const ConfirmClaim = graphql(`mutation ConfirmClaim($id: ID!) { confirmClaim(id: $id) { ...ClaimView } }`, [
 	ClaimView,
 ]);

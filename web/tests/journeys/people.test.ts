@@ -160,7 +160,7 @@ test('an admin invites an official for an area, grants another role and takes it
 	await page.getByRole('button', { name: 'Kirim undangan' }).click();
 	await page.getByText('Pilih wilayah tugasnya.').waitFor();
 	await page.getByRole('combobox', { name: 'Wilayah tugas' }).fill('31.72.01.1003');
-	await page.getByRole('option').first().click();
+	await page.locator('#office-area-hits li').first().click();
 	await page.getByText('Wilayah tugas: 31.72.01.1003').waitFor();
 	await page.getByRole('button', { name: 'Kirim undangan' }).click();
 	await page.getByText('Undangan dikirim ke lurah@kota.example').waitFor();

@@ -15,11 +15,11 @@ const id = {
 		bound: (share: string) => `Usulan ini mencapai ${share} dari yang terbaik yang mungkin.`,
 		take: 'Masukkan ke keranjang',
 		none: 'Tidak ada wilayah yang cocok.',
-	},	claim: {
+	},
+	claim: {
 		held: 'Ditahan untuk Anda',
 		intro: (n: string) => `${n} kebutuhan ditahan. Konfirmasi sebelum waktunya habis.`,
 		left: 'Sisa waktu',
-		soon: 'Waktu hampir habis.',
 		confirm: 'Konfirmasi klaim',
 		renew: 'Perpanjang',
 		renewals: (n: number) => `Masih bisa diperpanjang ${n} kali.`,
@@ -47,6 +47,7 @@ const id = {
 		backToBasket: 'Ubah keranjang',
 		shortfalls: 'Yang tidak didapat',
 		done: 'Kembali ke peta',
+		plan: 'Rencanakan perjalanan',
 		unknown: 'Belum ada jawaban. Klaim Anda tidak akan tercatat dua kali.',
 		line: (quantity: string) => quantity,
 	},
@@ -68,11 +69,11 @@ const en: typeof id = {
 		bound: (share) => `This proposal reaches ${share} of the best that is possible.`,
 		take: 'Put into the basket',
 		none: 'No area fits.',
-	},	claim: {
+	},
+	claim: {
 		held: 'Held for you',
 		intro: (n) => `${n} needs are held. Confirm before the time runs out.`,
 		left: 'Time left',
-		soon: 'Time is almost up.',
 		confirm: 'Confirm the claim',
 		renew: 'Renew',
 		renewals: (n) => `Can be renewed ${n} more time${n === 1 ? '' : 's'}.`,
@@ -100,6 +101,7 @@ const en: typeof id = {
 		backToBasket: 'Change the basket',
 		shortfalls: 'What you did not get',
 		done: 'Back to the map',
+		plan: 'Plan a trip',
 		unknown: 'No answer yet. Your claim will not be entered twice.',
 		line: (quantity) => quantity,
 	},

@@ -76,8 +76,6 @@ export const en: Words = {
 		announce: (n) => `${n} needs on screen`,
 		takenNow: 'somebody else has just taken it',
 	},
-
-
 	states: {
 		loading: 'Loading…',
 		failed: 'The data cannot be loaded.',
@@ -92,10 +90,15 @@ export const en: Words = {
 		zoomOut: 'Zoom out',
 		whole: 'Whole area',
 		boxSelect: 'Choose with a box',
+		boxHint: 'Draw a box on the map, or move the map under the frame.',
+		boxTake: 'Add what is in the frame',
+		boxDone: 'Done',
+		boxed: (n) => `${n} needs put into the basket`,
 		metres: 'm',
 		kilometres: 'km',
 	},
 	basket: {
+		soon: (last) => (last ? 'Less than one minute is left of your claim.' : 'Less than five minutes are left of your claim.'),
 		title: 'Basket',
 		count: (n) => `Basket (${n})`,
 		add: 'Add',
@@ -117,9 +120,7 @@ export const en: Words = {
 		otherItem: (item) => `Other aid: ${item}`,
 		fill: 'Fill my offer',
 	},
-
-
-
+	nav: { work: 'Deliveries', area: 'My RW' },
 	places: {
 		label: 'Menu',
 		audit: 'Audit',
@@ -127,9 +128,6 @@ export const en: Words = {
 		admin: 'Administration',
 		account: 'Account',
 	},
-
-
-	nav: { work: 'Deliveries', area: 'My RW' },
 	area: {
 		close: 'Close',
 		back: 'Back to the map',

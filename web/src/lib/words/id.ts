@@ -75,8 +75,6 @@ export const id = {
 		announce: (n: string) => `${n} kebutuhan di layar`,
 		takenNow: 'baru saja diambil pihak lain',
 	},
-
-
 	states: {
 		loading: 'Memuat…',
 		failed: 'Data tidak dapat dimuat.',
@@ -91,10 +89,15 @@ export const id = {
 		zoomOut: 'Perkecil',
 		whole: 'Seluruh wilayah',
 		boxSelect: 'Pilih dengan kotak',
+		boxHint: 'Tarik kotak di peta, atau geser peta di bawah bingkai.',
+		boxTake: 'Tambah isi bingkai',
+		boxDone: 'Selesai',
+		boxed: (n: string) => `${n} kebutuhan masuk keranjang`,
 		metres: 'm',
 		kilometres: 'km',
 	},
 	basket: {
+		soon: (last: boolean): string => (last ? 'Sisa waktu klaim kurang dari satu menit.' : 'Sisa waktu klaim kurang dari lima menit.'),
 		title: 'Keranjang',
 		count: (n: string) => `Keranjang (${n})`,
 		add: 'Tambah',
@@ -116,9 +119,7 @@ export const id = {
 		otherItem: (item: string) => `Bantuan lain: ${item}`,
 		fill: 'Isi sesuai tawaran saya',
 	},
-
-
-
+	nav: { work: 'Penyaluran', area: 'RW saya' },
 	places: {
 		label: 'Menu',
 		audit: 'Audit',
@@ -126,9 +127,6 @@ export const id = {
 		admin: 'Pengelola',
 		account: 'Akun',
 	},
-
-
-	nav: { work: 'Penyaluran', area: 'RW saya' },
 	area: {
 		close: 'Tutup',
 		back: 'Kembali ke peta',
