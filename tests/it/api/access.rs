@@ -230,10 +230,12 @@ const PUBLIC: &[&str] = &[
     "programs",
     "searchAreas",
     "viewer",
+    "waysIn",
 ];
 
 /// Fields of the root that the tests of this file try on no record.
-const ON_NO_RECORD: &[&str] = &["auditTrail", "createOffer", "organizations", "overlaps"];
+const ON_NO_RECORD: &[&str] =
+    &["areaHistory", "auditTrail", "createOffer", "organizations", "officials", "overlapCounts", "overlaps"];
 
 /// Fields of the root about accounts: `identity.rs` tries them, `rights.rs` asks who may.
 const ON_ACCOUNTS: &[&str] = &[
