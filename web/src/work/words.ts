@@ -134,6 +134,7 @@ const id = {
 		nothing: 'Semua sudah dijadwalkan atau diserahkan.',
 		unknown: 'Belum ada jawaban. Tekan lagi; perjalanan tidak akan tercatat dua kali.',
 		done: (n: string) => `${n} perjalanan dijadwalkan.`,
+		toTrips: 'Lihat perjalanan',
 	},
 	map: {
 		label: 'Peta wilayah klaim dan perjalanan',
@@ -164,7 +165,7 @@ const id = {
 		vehicle: 'Kendaraan',
 		left: 'Jam berangkat',
 		bast: 'BERITA ACARA SERAH TERIMA BANTUAN',
-		intro: (place: string) => `Pada hari ini, tanggal dan tempat tersebut di bawah, telah diserahkan bantuan untuk warga ${place} oleh PIHAK PERTAMA kepada PIHAK KEDUA, dengan rincian sebagai berikut:`,
+		intro: (place: string) => `Pada tanggal dan di tempat tersebut di atas telah diserahkan bantuan untuk warga ${place} oleh PIHAK PERTAMA kepada PIHAK KEDUA, dengan rincian sebagai berikut:`,
 		where: 'Tempat',
 		first: 'PIHAK PERTAMA (yang menyerahkan)',
 		second: 'PIHAK KEDUA (yang menerima)',
@@ -370,6 +371,7 @@ const en: WorkWords = {
 		nothing: 'All of it is scheduled or handed over.',
 		unknown: 'No answer yet. Press again; the trip is not made twice.',
 		done: (n) => `${n} trips scheduled.`,
+		toTrips: 'See the trips',
 	},
 	map: {
 		label: 'Map of claims and trips',
@@ -400,7 +402,7 @@ const en: WorkWords = {
 		vehicle: 'Vehicle',
 		left: 'Set out at',
 		bast: 'HAND-OVER RECORD',
-		intro: (place) => `On the day and at the place named below, aid for the residents of ${place} was handed over by the FIRST PARTY to the SECOND PARTY, as follows:`,
+		intro: (place) => `On the day and at the place named above, aid for the residents of ${place} was handed over by the FIRST PARTY to the SECOND PARTY, as follows:`,
 		where: 'Place',
 		first: 'FIRST PARTY (handing over)',
 		second: 'SECOND PARTY (receiving)',
