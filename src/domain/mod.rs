@@ -8,6 +8,7 @@ pub mod area;
 pub mod calendar;
 pub mod claim;
 pub mod delivery;
+pub mod evidence;
 pub mod help;
 pub mod ids;
 pub mod message;

@@ -45,7 +45,7 @@ const SCREENS: [&str; 15] = [
     "sandi",
     "undangan",
     "akun",
-    "organisasi",
+    "lembaga",
 ];
 
 struct File {

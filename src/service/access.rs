@@ -97,10 +97,14 @@ operations! {
     ReadDelivery "delivery" key(Read)
         => [Everyone, Public; SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
     ReadOverlaps "overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ReadOverlapCounts "overlapCounts" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ReadAreaHistory "areaHistory" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadAudit "auditTrail" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadCheckpoint "auditCheckpoint" key(Read) => [Everyone, Public;]
+    ReadWaysIn "waysIn" key(Read) => [Everyone, Public;]
     ReadOrganization "organization" key(Read) => [Everyone, Public;]
     ReadOrganizations "organizations" key(Manage) => [ADMIN, Everything; AUDITOR, Everything;]
+    ReadOfficials "officials" key(Manage) => [ADMIN, Everything;]
 
     // Questions within an answer.
     ReadOwnClaims "Viewer.claims" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
@@ -112,6 +116,7 @@ operations! {
     ReadMembers "Organization.members" key(Manage) => [Manager, OwnOrganization; ADMIN, Everything;]
     ReadDocuments "Organization.documents" key(Read)
         => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization; AUDITOR, Everything; ADMIN, Everything;]
+    ReadEvidence "Overlap.evidenceRecords" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
 
     // Giving.
     CreateOffer "createOffer" key(Claim) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]

@@ -33,7 +33,10 @@ pub use error::{Code, Retry, ServiceError};
 // What use cases take and answer with, under one roof for those who call them.
 pub use crate::audit::tree::to_hex;
 pub use crate::matching::{Locale, PlanLine, Policy, Reason};
-pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter, noting_commits};
+pub use crate::store::{
+    Answer as LineAnswer, AreaHistory, AuditRow, Checkpoint, ClaimOutcome, HistoryPlace, OverlapCount, OverlapFilter,
+    noting_commits,
+};
 pub use crate::store::{ApiKey, Member, OpenSession};
 
 use crate::atlas::{Atlas, NeedChange, Sight};

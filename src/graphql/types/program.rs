@@ -77,7 +77,7 @@ impl Item {
     }
 }
 
-fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
+pub(super) fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
     match locale.unwrap_or(Locale::Id) {
         Locale::Id => id,
         Locale::En => en,

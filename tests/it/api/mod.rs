@@ -3,11 +3,12 @@
 mod access;
 mod door;
 mod errors;
+mod exports;
 mod freshness;
 mod guard;
 mod hangup;
 mod help;
-mod identity;
+pub mod identity;
 mod job;
 mod lists;
 mod live;

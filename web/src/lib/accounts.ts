@@ -30,3 +30,5 @@ export const ResetPassword = graphql(`
 		resetPassword(token: $token, password: $password) { __typename }
 	}
 `);
+
+export const WaysIn = graphql(`query WaysIn { waysIn { singleSignOn } }`);

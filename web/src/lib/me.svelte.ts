@@ -3,6 +3,7 @@ import { Viewer } from './operations';
 import { session } from './session.svelte';
 
 export type Person = NonNullable<ResultOf<typeof Viewer>['viewer']>;
+export type Role = Person['roles'][number];
 
 const KEPT = 'salur.me';
 
@@ -17,10 +18,22 @@ function kept(): Person | null {
 /** Who is signed in, as the server last said: the page knows without a signal which screens are theirs. */
 class Me {
 	person = $state.raw<Person | null>(session.isOpen ? kept() : null);
+	/** True once it is known who it is, or that it is nobody. */
+	settled = $state(!session.isOpen);
 
 	/** Gives, or carries out what others give. */
 	get gives(): boolean {
 		return this.person?.roles.some((role) => role === 'DONOR' || role === 'AGGREGATOR') ?? false;
+	}
+
+	/** Holds one of the roles. */
+	is(...roles: Role[]): boolean {
+		return roles.some((role) => this.person?.roles.includes(role));
+	}
+
+	/** Where they have most to do; the map for everybody else. */
+	get home(): string {
+		return this.is('AUDITOR') ? '/audit' : this.is('ADMIN') ? '/admin' : '/';
 	}
 
 	/** Answers for an area. */
@@ -38,6 +51,7 @@ class Me {
 			if (error instanceof Refused && error.code === 'UNAUTHENTICATED') session.close();
 		}
 		if (!session.isOpen) this.forget();
+		this.settled = true;
 	}
 
 	#set(person: Person): void {

@@ -192,7 +192,7 @@ export const Plan = graphql(
 
 export const Viewer = graphql(`
 	query Viewer {
-		viewer { email roles areaCode organization { id name status } }
+		viewer { email roles manager areaCode organization { id name status statusReason } }
 	}
 `);
 

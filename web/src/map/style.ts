@@ -172,6 +172,12 @@ export function style(ground: Ground, font: string): StyleSpecification {
 	} as StyleSpecification;
 }
 
+/** A group of far islands would make all else small: where the ground is much taller than wide, begin with its south. */
+export function mainland([west, south, east, north]: [number, number, number, number]): [number, number, number, number] {
+	const wide = east - west;
+	return north - south > wide * 1.2 ? [west + wide * 0.35, south, east, south + wide * 0.65] : [west, south, east, north];
+}
+
 /** Patterns are drawn here: no picture is fetched for them. */
 export function pattern(kind: 'hatch' | 'dots'): ImageData {
 	const size = 16;
