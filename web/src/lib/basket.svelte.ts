@@ -1,5 +1,5 @@
 import { ask, Refused, type ResultOf } from './graphql';
-import { ClaimNeeds, ClaimNow, ConfirmClaim, ReleaseClaim, RenewClaim } from './operations';
+import { ClaimNeeds } from './operations';
 import { aroundOf, placeOf } from './place';
 import { onNeeds, type Need } from './scene.svelte';
 
@@ -179,22 +179,14 @@ class Basket {
 		return this.send('TAKE_FREE');
 	}
 
-	/** What has become of the claim since it was last looked at, here or elsewhere. */
-	async refresh(): Promise<void> {
-		const id = this.claim?.id;
-		if (!id || this.busy) return;
-		const { claim } = await ask(ClaimNow, { id }).catch(() => ({ claim: null }));
-		if (claim && this.claim?.id === id && !this.busy) this.claim = claim;
-		this.#keep();
-	}
-
 	/** Whoever comes next on this machine neither sees the claim nor sends it. */
 	forget(): void {
 		this.#sent = null;
 		this.close();
 	}
 
-	async #step(step: () => Promise<Claim>): Promise<void> {
+	/** The claim as it stands after a step, of which one is taken at a time. */
+	async step(step: () => Promise<Claim>): Promise<void> {
 		if (this.busy) return;
 		this.busy = true;
 		this.error = null;
@@ -205,18 +197,6 @@ class Basket {
 		}
 		this.busy = false;
 		this.#keep();
-	}
-
-	confirm(): Promise<void> {
-		return this.#step(async () => (await ask(ConfirmClaim, { id: this.claim!.id })).confirmClaim);
-	}
-
-	renew(): Promise<void> {
-		return this.#step(async () => (await ask(RenewClaim, { id: this.claim!.id })).renewClaim);
-	}
-
-	release(): Promise<void> {
-		return this.#step(async () => (await ask(ReleaseClaim, { id: this.claim!.id })).releaseClaim);
 	}
 
 	/** The claim is done with; what ran out goes back into the basket where it is to be taken again. */

@@ -44,7 +44,7 @@ export const WorkTrip = graphql(
 		status
 		scheduledFor
 		claim { id organization { id name } executor { id name } }
-		lines { quantity accepted rejected claimLine { id need { item { key unit } area { code name parent { name parent { name } } } } } }
+		lines { quantity accepted rejected claimLine { id need { item { key unit } area { code name parent { name parent { name parent { name } } } } } } }
 		events { status at note }
 	}
 `,

@@ -22,7 +22,9 @@ export type Step = {
 	/** When it was taken, by the phone's clock. */
 	at: string;
 	state: 'WAITING' | 'ACCEPTED' | 'REFUSED';
-	/** The server's words for a refusal, or why it was not sent yet. */
+	/** The code of why it was not sent or not taken; of a step that came too late, where the trip stands. */
+	why: string | null;
+	/** The server's own words for it. */
 	said: string | null;
 	answeredAt: string | null;
 };
@@ -96,6 +98,7 @@ class Queue {
 			who,
 			at: new Date().toISOString(),
 			state: 'WAITING',
+			why: null,
 			said: null,
 			answeredAt: null,
 		};
@@ -116,7 +119,7 @@ class Queue {
 	async again(id: string): Promise<void> {
 		const step = this.steps.find((step) => step.id === id);
 		if (step?.state !== 'REFUSED') return;
-		await this.#change({ ...step, note: null, lines: step.lines.map((line) => ({ ...line, note: null })), state: 'WAITING', said: null });
+		await this.#change({ ...step, note: null, lines: step.lines.map((line) => ({ ...line, note: null })), state: 'WAITING', why: null, said: null });
 		await this.send();
 	}
 
@@ -140,7 +143,7 @@ class Queue {
 				await this.#change(after);
 				if (after.state !== 'WAITING') answered = true;
 				// What fails by itself does not keep the others from being sent; a lost signal does.
-				else if (after.said !== 'INTERNAL') break;
+				else if (after.why !== 'INTERNAL') break;
 			}
 		};
 		try {
@@ -155,7 +158,7 @@ class Queue {
 
 /** One try: what became of the step. */
 export async function attempt(step: Step): Promise<Step> {
-	const answer = (state: Step['state'], said: string | null): Step => ({ ...step, state, said, answeredAt: new Date().toISOString() });
+	const answered = (state: Step['state'], why: string | null = null, said: string | null = null): Step => ({ ...step, state, why, said, answeredAt: new Date().toISOString() });
 	try {
 		if (step.kind === 'ANSWER') await ask(AnswerTrip, { id: step.trip, lines: step.lines });
 		else {
@@ -165,27 +168,29 @@ export async function attempt(step: Step): Promise<Step> {
 			});
 			await ask(RecordTrip, { id: step.trip, note: noteOf(step) });
 		}
-		return answer('ACCEPTED', null);
+		return answered('ACCEPTED');
 	} catch (error) {
 		const refused = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
-		if (LATER.has(refused.code)) return { ...step, said: refused.code };
+		if (LATER.has(refused.code)) return { ...step, why: refused.code };
+		if (refused.code !== 'ILLEGAL_TRANSITION') return answered('REFUSED', refused.code, refused.message);
 		try {
 			// The first answer may have been lost, and the trip gone on since.
-			if (refused.code === 'ILLEGAL_TRANSITION' && (await stands(step))) return answer('ACCEPTED', null);
+			const [stands, status] = await standing(step);
+			return stands ? answered('ACCEPTED') : answered('REFUSED', status, refused.message);
 		} catch {
-			return { ...step, said: 'OFFLINE' };
+			return { ...step, why: 'OFFLINE' };
 		}
-		return answer('REFUSED', refused.message);
 	}
 }
 
-/** True where the trip stands where the step leads. */
-async function stands(step: Step): Promise<boolean> {
+/** Whether the trip stands where the step leads, and where it does. */
+async function standing(step: Step): Promise<[boolean, string]> {
 	const { delivery } = await ask(TripStatus, { id: step.trip });
-	if (!delivery) return false;
-	if (step.kind === 'HAND_OVER') return ['DELIVERED', 'ACKNOWLEDGED', 'DISPUTED'].includes(delivery.status);
+	if (!delivery) return [false, 'NOT_FOUND'];
+	if (step.kind === 'HAND_OVER') return [['DELIVERED', 'ACKNOWLEDGED', 'DISPUTED'].includes(delivery.status), delivery.status];
 	const said = new Map(delivery.lines.map((line) => [line.claimLine.id, line]));
-	return step.lines.every((line) => said.get(line.claimLineId)?.accepted === line.accepted && said.get(line.claimLineId)?.rejected === line.rejected);
+	const stands = step.lines.every((line) => said.get(line.claimLineId)?.accepted === line.accepted && said.get(line.claimLineId)?.rejected === line.rejected);
+	return [stands, delivery.status];
 }
 
 /** The server writes down when it heard of the hand-over; what was sent late says when it was. */

@@ -224,7 +224,8 @@ test('a hand-over without a signal is kept, survives a reload, is sent on return
 	await way.restore();
 	await context.setOffline(false);
 	await page.locator('[data-step=ACCEPTED]').waitFor();
-	await page.locator('[data-step=REFUSED]').getByText(/Ditolak server: .*cancelled/).waitFor();
+	await page.locator('[data-step=REFUSED]').getByText('Ditolak server: perjalanan ini sudah dibatalkan.').waitFor();
+	await page.getByText(/Tanpa sinyal/).waitFor({ state: 'detached' });
 	await shoot(page, 'offline-answers-phone');
 	await accessible(page);
 	expect((await standing(first)).events.filter(({ status }) => status === 'DELIVERED')).toEqual([{ status: 'DELIVERED', note: 'pos RW' }]);
@@ -291,8 +292,8 @@ test('an officer says line by line what is short, reports a need, and verifies w
 	await waiting.first().click();
 	await expect.poll(() => waiting.count()).toBe(before - 1);
 
-	await page.getByLabel('Wilayah', { exact: true }).selectOption(`${area}.003`);
-	await page.getByLabel('Bantuan', { exact: true }).selectOption('PAKET_LEBARAN');
+	await page.getByLabel(/^Wilayah/).selectOption(`${area}.003`);
+	await page.getByLabel(/^Bantuan/).selectOption('PAKET_LEBARAN');
 	await page.getByLabel(/Jumlah yang dibutuhkan \(paket\)/).fill('31');
 	await page.getByRole('button', { name: 'Laporkan', exact: true }).click();
 	await page.getByText('Kebutuhan dilaporkan.').waitFor();
