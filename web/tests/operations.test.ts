@@ -7,7 +7,7 @@ test('every question of the page is one that the committed schema answers', asyn
 	vi.stubGlobal('sessionStorage', kept);
 	vi.stubGlobal('localStorage', kept);
 	const { textOf } = await import('../src/lib/graphql');
-	const operations = { ...(await import('../src/lib/operations')), ...(await import('../src/lib/accounts')), ...(await import('../src/lib/audit')), ...(await import('../src/lib/people')) };
+	const operations = { ...(await import('../src/lib/operations')), ...(await import('../src/lib/accounts')), ...(await import('../src/lib/area')), ...(await import('../src/lib/plan')), ...(await import('../src/lib/audit')), ...(await import('../src/lib/people')) };
 	const schema = buildSchema(readFileSync('../schema.graphql', 'utf8'));
 	const asked = Object.entries(operations).filter(([, document]) => /\b(query|mutation|subscription) \w/.test(textOf(document)));
 	expect(asked.length).toBeGreaterThan(44);

@@ -32,3 +32,9 @@ export const ResetPassword = graphql(`
 `);
 
 export const WaysIn = graphql(`query WaysIn { waysIn { singleSignOn } }`);
+
+export const SignIn = graphql(`
+	mutation SignIn($email: String!, $password: String!) {
+		signIn(email: $email, password: $password) { __typename }
+	}
+`);

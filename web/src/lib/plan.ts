@@ -1,0 +1,19 @@
+/** What is asked to fill an offer; it loads with the basket. */
+import { graphql } from './graphql';
+import { NeedRow } from './operations';
+
+export const Plan = graphql(
+	`
+	query Plan($input: PlanMatchInput!, $locale: Locale!) {
+		planMatch(input: $input) {
+			areas
+			bound
+			value
+			quantity
+			unplaced
+			lines { quantity reason(locale: $locale) need { ...NeedRow } }
+		}
+	}
+`,
+	[NeedRow],
+);
