@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run web web-test web-journeys picture test check torture bless bench
+.PHONY: help run web web-test web-journeys phone picture test check torture bless bench
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -58,3 +58,7 @@ bless: ## Renew schema.graphql from the code
 # For a part: make bench args='connections=16 rounds=9 only=ours-postgres'
 bench: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
 	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --bench claims -- $(args)
+
+phone: web/dist/index.html ## Measure how soon a plain phone shows the demo city (docs/benchmarks.md)
+	cargo build --release
+	cd web && SALUR_BIN=$(abspath $(SALUR)) ../scripts/with-chromium.sh npx vitest run --config vitest.phone.ts

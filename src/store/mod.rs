@@ -303,6 +303,7 @@ impl Store {
     }
 
     async fn read_one<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<Option<QueryResult>, StoreError> {
+        self.metrics.stated();
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         self.reader.query_one_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))
     }
@@ -312,6 +313,7 @@ impl Store {
         sql: &str,
         values: [Value; N],
     ) -> Result<Vec<T>, StoreError> {
+        self.metrics.stated();
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         let rows = self.reader.query_all_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         rows.iter()

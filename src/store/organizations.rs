@@ -470,8 +470,9 @@ impl Command for SuspendMember {
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let now = tx.now().await?;
         known_member(tx, self.user, self.of).await?;
-        let sql = "UPDATE app_user SET disabled = $2 WHERE id = $1 AND disabled <> $2";
-        if tx.run(sql, [self.user.0.into(), i64::from(self.suspended).into()]).await? == 0 {
+        let sql = "UPDATE app_user SET disabled = $2, disabled_at = $3 WHERE id = $1 AND disabled <> $2";
+        let since = self.suspended.then_some(now.0);
+        if tx.run(sql, [self.user.0.into(), i64::from(self.suspended).into(), since.into()]).await? == 0 {
             return Ok(());
         }
         if self.suspended {

@@ -59,7 +59,10 @@ async fn a_finding_shows_the_records_it_rests_on_to_those_who_may_see_it(db: Tes
         let expected = json!({"deliveryId": brought, "at": null, "status": "DISPUTED", "quantity": 12, "accepted": 11,
             "rejected": 1});
         assert_eq!(trip, expected);
-        assert_eq!([&found["rule"], &found["permittedBy"], &found["programs"]], [&json!(null), &json!(null), &json!([])]);
+        assert_eq!(
+            [&found["rule"], &found["permittedBy"], &found["programs"]],
+            [&json!(null), &json!(null), &json!([])]
+        );
     }
     for who in [Who::FarOfficer, Who::DonorA, Who::DonorB, Who::Aggregator, Who::Anonymous] {
         let found = town.data(who, EVIDENCE, json!({"id": near.overlap})).await;
@@ -179,5 +182,8 @@ async fn officials_are_listed_to_admins_with_the_area_in_their_charge(db: TestDa
     }
     assert_eq!(&paged, all);
     assert_eq!(code_of(&town.ask(Who::Auditor, query, json!({})).await), "FORBIDDEN");
-    assert_eq!(town.data(Who::Anonymous, "{ waysIn { singleSignOn } }", json!({})).await["waysIn"]["singleSignOn"], false);
+    assert_eq!(
+        town.data(Who::Anonymous, "{ waysIn { singleSignOn } }", json!({})).await["waysIn"]["singleSignOn"],
+        false
+    );
 }

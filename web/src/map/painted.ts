@@ -1,7 +1,8 @@
 /** The style of a drawing whose colours are given: what the public map has of areas, names and borders, with its own fills. */
 import type { LayerSpecification, StyleSpecification } from 'maplibre-gl';
+import type { Ground } from '../lib/ground';
 import { DRAWN_FROM, drawnUntil, LEVELS, type Level } from '../lib/levels';
-import { layerOf, layers, source, SOURCE, type Ground } from './style';
+import { layerOf, layers, source, SOURCE } from './style';
 
 const BARE = '#f0f2f1';
 

@@ -1,4 +1,5 @@
 import type { ExpressionSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
+import type { Ground } from '../lib/ground';
 import { DRAWN_FROM, drawnUntil, LEVELS, type Level } from '../lib/levels';
 import { NOTHING } from '../lib/status';
 
@@ -139,8 +140,6 @@ function points(level: Level): LayerSpecification {
 	};
 }
 
-export type Ground = { tiles: string[]; maxzoom: number; bounds: [number, number, number, number] | null; basemap: string | null };
-
 export function source(ground: Ground): SourceSpecification {
 	return {
 		type: 'vector',
@@ -170,12 +169,6 @@ export function style(ground: Ground, font: string): StyleSpecification {
 		sources: { [SOURCE]: source(ground) },
 		layers: [{ id: 'ground', type: 'background', paint: { 'background-color': GROUND } }, ...layers()],
 	} as StyleSpecification;
-}
-
-/** A group of far islands would make all else small: where the ground is much taller than wide, begin with its south. */
-export function mainland([west, south, east, north]: [number, number, number, number]): [number, number, number, number] {
-	const wide = east - west;
-	return north - south > wide * 1.2 ? [west + wide * 0.35, south, east, south + wide * 0.65] : [west, south, east, north];
 }
 
 /** Patterns are drawn here: no picture is fetched for them. */
