@@ -3,6 +3,7 @@
 mod access;
 mod door;
 mod errors;
+mod evidence;
 mod exports;
 mod freshness;
 mod guard;
