@@ -71,9 +71,18 @@ pub fn machine() -> String {
 
 /// Processor time that processes and all below them have used, with what their ended children did.
 pub fn work_of(roots: &[u32]) -> Duration {
-    let all = stats();
-    let family = below(roots, &all);
-    let ticks: u64 = all.iter().filter(|(pid, ..)| family.contains(pid)).map(|(.., used)| used).sum();
+    let (mut family, mut ticks) = (Vec::new(), 0_u64);
+    // Who ends while we look is counted twice or not at all, by itself and by its parent: look again.
+    for _ in 0..100 {
+        let all = stats();
+        let mut now = below(roots, &all);
+        now.sort_unstable();
+        ticks = all.iter().filter(|(pid, ..)| now.contains(pid)).map(|(.., used)| used).sum();
+        if now == family {
+            break;
+        }
+        family = now;
+    }
     // Linux counts in hundredths of a second here, whatever its own clock does.
     Duration::from_millis(ticks * 10)
 }

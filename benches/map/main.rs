@@ -217,5 +217,5 @@ async fn run(
         latencies.extend(of_one);
         open.push(caller);
     }
-    Ok(Round::new(latencies, begun.elapsed(), work_of(&processes) - before))
+    Ok(Round::new(latencies, begun.elapsed(), work_of(&processes).saturating_sub(before)))
 }

@@ -758,3 +758,12 @@ pub(super) fn candidates(atlas: &Atlas, filter: &Filter, origin: Option<LonLat>)
     }
     candidates
 }
+
+pub(super) fn all(atlas: &Atlas, filter: &Filter) -> Vec<NeedView> {
+    let mut compiled = atlas.compile(filter);
+    let state = atlas.read_with(&mut compiled);
+    let mut taken = Vec::new();
+    compiled.visit(compiled.board(&state), |held| taken.push(*held));
+    drop(state);
+    taken.iter().map(|held| NeedView::new(&compiled.ground, held, &filter.sight)).collect()
+}

@@ -2,6 +2,7 @@
 
 mod callers;
 mod drain;
+mod exports;
 mod graphql;
 mod health;
 mod pages;
@@ -57,6 +58,7 @@ fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
         .route("/api", get(pages::api))
         .route("/tiles/areas.json", get(tiles::description))
         .route("/tiles/{edition}/{z}/{x}/{y}", get(tiles::tile))
+        .route("/export/{file}", get(exports::file))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))

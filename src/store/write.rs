@@ -7,7 +7,7 @@ use super::faults::{self, Fault, FaultStep, Faults};
 use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
-use crate::metrics::Stopwatch;
+use crate::metrics::{Metrics, Stopwatch};
 use crate::planted::planted;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, QueryResult,
@@ -67,6 +67,7 @@ pub struct Tx {
     /// Lines whose hold has run out in this transaction.
     pub(super) expired: usize,
     faults: Faults,
+    metrics: Metrics,
 }
 
 impl Tx {
@@ -172,6 +173,7 @@ impl Tx {
     }
 
     fn stumble(&mut self) -> Result<(), StoreError> {
+        self.metrics.stated();
         match self.faults.at(FaultStep::Statement) {
             Fault::None => Ok(()),
             fault => {
@@ -299,6 +301,7 @@ impl Store {
             abandoned: false,
             expired: 0,
             faults: self.faults.clone(),
+            metrics: self.metrics.clone(),
         };
         match command.run(&mut tx).await {
             Ok(answer) if tx.abandoned => {

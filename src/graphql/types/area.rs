@@ -1,10 +1,11 @@
 //! Areas, and what their needs come to.
 
+use super::help::AreaHelp;
 use super::need::NeedConnection;
 use crate::atlas::{self, AreaRef, NeedQuery, Order};
 use crate::domain::area::AreaCode;
 use crate::domain::quantity::Quantity as Amount;
-use crate::graphql::context::{service, sight};
+use crate::graphql::context::{now, service, sight};
 use crate::graphql::enums::{AreaLevel, PointSource};
 use crate::graphql::errors::Answer;
 use crate::graphql::inputs::{NeedFilter, first};
@@ -113,6 +114,12 @@ impl Area {
             Some(filter) => Coverage::of(service(ctx)?.atlas().coverage(&filter).map_err(ServiceError::from)?),
             None => Ok(Coverage::nothing()),
         }
+    }
+
+    /// Who helps here and in the areas below, when more comes, and what arrived; null above villages.
+    async fn help(&self, ctx: &Context<'_>) -> Answer<Option<AreaHelp>> {
+        let help = service(ctx)?.help_in(&self.0, sight(ctx).await?, now(ctx).await?).await?;
+        Ok(help.map(|help| AreaHelp::of(&self.0, help)))
     }
 
     /// Needs of this area and of all areas below it, the most urgent first.

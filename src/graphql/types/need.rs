@@ -3,7 +3,8 @@
 use super::area::Area;
 use super::program::{Item, Program};
 use crate::atlas::{NeedQuery, NeedView};
-use crate::graphql::context::{now, service};
+use crate::domain::need::NeedStatus as Standing;
+use crate::graphql::context::{now, reported_by_caller, service};
 use crate::graphql::enums::{NeedStatus, ServiceStatus};
 use crate::graphql::errors::Answer;
 use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
@@ -91,6 +92,11 @@ impl Need {
             None => Ok(None),
             Some(_) => Ok(self.0.need.kept_until(now(ctx).await?).map(DateTime)),
         }
+    }
+
+    /// True where the caller reported it and nobody has verified it yet: somebody else has to.
+    async fn reported_by_viewer(&self, ctx: &Context<'_>) -> Answer<bool> {
+        Ok(self.0.need.status == Standing::Reported && reported_by_caller(ctx, self.0.need.id).await?)
     }
 
     async fn version(&self) -> Version {

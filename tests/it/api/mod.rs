@@ -3,10 +3,13 @@
 mod access;
 mod door;
 mod errors;
+mod evidence;
+mod exports;
 mod freshness;
 mod guard;
 mod hangup;
-mod identity;
+mod help;
+pub mod identity;
 mod job;
 mod lists;
 mod live;
