@@ -78,7 +78,6 @@ impl Item {
     }
 }
 
-<<<<<<< HEAD
 impl Record for domain::Program {
     const TYPE: &'static str = "Program";
 
@@ -107,10 +106,7 @@ impl Record for domain::Item {
     }
 }
 
-fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
-=======
 pub(super) fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
->>>>>>> main
     match locale.unwrap_or(Locale::Id) {
         Locale::Id => id,
         Locale::En => en,
