@@ -5,25 +5,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub struct Connection {
+    address: String,
     stream: TcpStream,
     answer: Vec<u8>,
 }
 
 impl Connection {
     pub async fn open(address: &str) -> Outcome<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Connection { stream, answer: Vec::with_capacity(1 << 16) })
+        let stream = connect(address).await?;
+        Ok(Connection { address: address.to_owned(), stream, answer: Vec::with_capacity(1 << 16) })
     }
 
     /// Sends the request and gives the body of its answer; anything but success is an error.
     pub async fn send(&mut self, request: &[u8]) -> Outcome<&[u8]> {
-        self.stream.write_all(request).await?;
         self.answer.clear();
+        let sent = self.stream.write_all(request).await.is_ok();
+        // A server may have closed a connection on which nothing came for a while.
+        if !sent || self.stream.read_buf(&mut self.answer).await.unwrap_or(0) == 0 {
+            self.stream = connect(&self.address).await?;
+            self.answer.clear();
+            self.stream.write_all(request).await?;
+        }
         let (from, to) = loop {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                return Err("the server closed the connection".into());
-            }
             let end = self.answer.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
                 let head = std::str::from_utf8(&self.answer[..end])?.to_ascii_lowercase();
@@ -37,6 +40,9 @@ impl Connection {
                 let length: usize = length.ok_or_else(|| format!("an answer without its length: {head}"))?.parse()?;
                 break (end + 4, end + 4 + length);
             }
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
         };
         while self.answer.len() < to {
             if self.stream.read_buf(&mut self.answer).await? == 0 {
@@ -45,6 +51,12 @@ impl Connection {
         }
         Ok(&self.answer[from..to])
     }
+}
+
+async fn connect(address: &str) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A POST of a GraphQL document with its variables, ready to be sent.

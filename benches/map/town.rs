@@ -66,20 +66,20 @@ impl Town {
 
     fn fill_ours(&mut self, size: Size) -> Outcome<()> {
         if self.home.join("ours.db").exists() {
-            self.told = "ours: as it stands".into();
+            self.told = "ours: as it stands\n".into();
             return Ok(());
         }
         let begun = Instant::now();
         match size {
             Size::Jakarta => {
                 self.salur(&["demo"])?;
-                write!(self.told, "ours: the demo city in {:.0} s", begun.elapsed().as_secs_f64())?;
+                writeln!(self.told, "ours: the demo city in {:.0} s", begun.elapsed().as_secs_f64())?;
             }
             Size::Nation { scale } => {
                 let files = self.home.join("files");
                 fs::create_dir_all(&files)?;
                 let totals = salur_nation::write(&files, scale)?;
-                write!(self.told, "{totals}, made in {:.0} s\n", begun.elapsed().as_secs_f64())?;
+                writeln!(self.told, "{totals}, made in {:.0} s", begun.elapsed().as_secs_f64())?;
                 let areas = [&["import", "areas"], AREA_FILES.as_slice()].concat();
                 let needs = vec!["import", "needs", NEEDS_FILE];
                 for (what, arguments) in
@@ -92,7 +92,7 @@ impl Town {
                     });
                     let paths: Vec<String> = paths.collect();
                     self.salur(&paths.iter().map(String::as_str).collect::<Vec<_>>())?;
-                    write!(self.told, "ours: {what} imported in {:.0} s\n", begun.elapsed().as_secs_f64())?;
+                    writeln!(self.told, "ours: {what} imported in {:.0} s", begun.elapsed().as_secs_f64())?;
                 }
                 fs::remove_dir_all(&files)?;
             }
@@ -139,7 +139,7 @@ impl Town {
         let took = begun.elapsed().as_secs_f64();
         write!(
             self.told,
-            "\ntheirs: {areas} areas and {needs} needs that the public sees, copied and indexed in {took:.0} s"
+            "theirs: {areas} areas and {needs} needs that the public sees, copied and indexed in {took:.0} s"
         )?;
         Ok(())
     }

@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Documents that are kept, and the longest of them in bytes. When there are more, all are forgotten: that
+/// Documents that are kept, and the longest of them in bytes: parsed, the worst that they can be are some 40 MiB. When there are more, all are forgotten: that
 /// costs their callers one validation each.
-const MOST: usize = 500;
-const LONGEST: usize = 8 * 1024;
+const MOST: usize = 200;
+const LONGEST: usize = 4 * 1024;
 
 /// Shapes of variables that are kept of one document.
 const SHAPES: usize = 64;
