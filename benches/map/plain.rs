@@ -96,7 +96,7 @@ impl Way {
     pub fn name(self) -> &'static str {
         match self {
             Way::Live => "SQL",
-            Way::RolledUp => "SQL, rolled up",
+            Way::RolledUp => "SQL roll-up",
         }
     }
 }
