@@ -47,7 +47,7 @@ pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
 pub use faults::{Fault, FaultStep, Faults};
-pub use feed::{Cursor, Feed, Snapshot, StoredArea};
+pub use feed::{Cursor, Feed, Piece, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};
 pub use identities::FindIdentity;
 pub use needs::{
