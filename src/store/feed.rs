@@ -385,6 +385,9 @@ impl Store {
             if let Some(needs) = look.needs.filter(|_| !look.position.is_some_and(&already)) {
                 let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
                 changed.extend(needs);
+                if changed.len() > MOST_NEEDS {
+                    return Ok(Feed::StartAnew);
+                }
             }
             marks = Some(look.marks);
         }
@@ -394,9 +397,6 @@ impl Store {
         let other = next.life != cursor.life || next.edition != cursor.edition || next.programs != cursor.programs;
         let back = next.id < cursor.id || next.seen.end() < cursor.seen.end();
         if other || back || pruned || full {
-            return Ok(Feed::StartAnew);
-        }
-        if changed.len() > MOST_NEEDS {
             return Ok(Feed::StartAnew);
         }
         let changed: Vec<i64> = changed.into_iter().collect();
