@@ -12,7 +12,7 @@ mod sign_on;
 mod tiles;
 mod websocket;
 
-use crate::graphql::Schema;
+use crate::graphql::Engine;
 use crate::service::{Service, ServiceError};
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -38,7 +38,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// What every handler shares.
 #[derive(Clone)]
 pub struct Door {
-    pub schema: Schema,
+    pub engine: Engine,
     pub service: Service,
     drain: Drain,
     pages: Arc<Pages>,
@@ -50,7 +50,7 @@ pub fn router(service: Service) -> Router {
 }
 
 fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
-    let door = Door { schema: crate::graphql::schema(), service, drain, pages: Arc::new(pages) };
+    let door = Door { engine: Engine::default(), service, drain, pages: Arc::new(pages) };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -16,3 +16,4 @@ mod live;
 mod neighbours;
 mod rights;
 mod small_counts;
+mod written;
