@@ -31,8 +31,11 @@ export default defineConfig({
 				codeSplitting: {
 					groups: [
 						{ name: 'maplibre', test: /node_modules.maplibre-gl/ },
+						// One file for each kind of visitor: every file's name is carried by the shell.
+						{ name: 'audit', test: /src.(audit.|screens.AuditScreen|lib.(audit|queue|bars|words.audit)|parts.Decision)/ },
+						{ name: 'people', test: /src.(admin.|screens.(Account|Admin|Organization)Screen|lib.(people|papers|act\.|words.people)|parts.(Outcome|Papers|Sheet))/ },
 						// What the first paint needs is one file: it squeezes better than three.
-						{ name: 'shell', tags: ['$initial'], test: (id) => !id.includes('/src/offline/') },
+						{ name: 'shell', priority: 1, tags: ['$initial'], test: (id) => !id.includes('/src/offline/') },
 					],
 				},
 			},

@@ -29,6 +29,13 @@ pub struct RequestContext {
     rules: OnceCell<Vec<Rule>>,
 }
 
+impl RequestContext {
+    /// What the caller may see, where somebody has asked for it already.
+    pub(super) fn sight_so_far(&self) -> Option<&Sight> {
+        self.sight.get()
+    }
+}
+
 struct Source {
     service: Service,
     actor: Actor,

@@ -16,6 +16,7 @@ use super::types::need::{Need, NeedConnection, PageInfo};
 use super::types::organization::Organization;
 use super::types::program::{Item, Program};
 use super::types::viewer::Viewer;
+use super::written::Rows;
 use crate::atlas::NeedQuery;
 use crate::domain::ids::AnyId;
 use crate::domain::overlap::OverlapStatus as Taken;
@@ -135,7 +136,7 @@ impl Query {
         level: AreaLevel,
         #[graphql(name = "where")] filter: Option<NeedFilter>,
         view: Option<BBoxInput>,
-    ) -> Answer<Vec<AreaCoverage>> {
+    ) -> Answer<Rows<AreaCoverage>> {
         let service = service(ctx)?;
         let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let view = view.map(|view| view.bounds("view")).transpose()?;

@@ -102,6 +102,10 @@ fn a_tile_holds_the_level_of_its_zoom_and_two_above() {
         layers.sort();
         layers.dedup();
         assert_eq!(layers, expected, "zoom {z}");
+        let told = super::layers().into_iter().filter(|l| (l.zooms.0..=l.zooms.1).contains(&z) && !l.id.contains('_'));
+        let mut told: Vec<String> = told.map(|l| l.id).collect();
+        told.sort();
+        assert_eq!(told, expected, "TileJSON of zoom {z}");
     }
 }
 
@@ -131,7 +135,7 @@ fn neighbours_leave_no_gap_between_them_at_any_zoom() {
             // What the RT of an RW cover together is what the RW covers, to the unit.
             let area = |code_starts: &str, level: AreaLevel| -> i64 {
                 let areas = ground.areas_of(level).filter(|a| a.code().as_str().starts_with(code_starts));
-                let rings = areas.filter_map(|a| a.shape().cloned()).flat_map(|s| plane::drawn(&s, tile));
+                let rings = areas.filter_map(|a| a.shape()).flat_map(|s| plane::drawn(&s, tile));
                 let twice = |points: &[geo::Coord<i32>]| -> i64 {
                     let next = points.iter().cycle().skip(1);
                     let sum: i64 = points

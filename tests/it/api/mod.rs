@@ -3,6 +3,7 @@
 mod access;
 mod door;
 mod errors;
+mod evidence;
 mod exports;
 mod freshness;
 mod guard;
@@ -15,3 +16,4 @@ mod live;
 mod neighbours;
 mod rights;
 mod small_counts;
+mod written;

@@ -36,7 +36,18 @@ export async function signIn(page: Page, email: string, password = passwordOf(em
 	await page.getByLabel('Alamat surel').fill(email);
 	await page.getByLabel('Kata sandi').fill(password);
 	await page.getByRole('button', { name: 'Masuk', exact: true }).click();
-	await page.getByRole('button', { name: 'Keluar', exact: true }).waitFor();
+	await signedIn(page);
+}
+
+/** A desk shows the way out, a phone the menu that it stands in. */
+export async function signedIn(page: Page): Promise<void> {
+	await page.locator('nav button:visible', { hasText: /^(Keluar|☰)$/ }).first().waitFor();
+}
+
+export async function signOut(page: Page): Promise<void> {
+	const menu = page.getByRole('button', { name: 'Menu' });
+	if (await menu.isVisible()) await menu.click();
+	await page.getByRole('button', { name: 'Keluar', exact: true }).click();
 }
 
 /** Waits until the map is drawn and the list is there. */
