@@ -1,11 +1,16 @@
-//! Needs as they stand, and what they add up to at every area above them.
+//! Needs as they stand.
+//!
+//! They lie one after another in the order of slots and ids, so that the needs of an area and of all below
+//! it are one run. What comes later, or moves to another area, is kept apart until everything is read anew.
 
 use super::ground::{BadContents, Ground};
-use super::query::Sums;
-use crate::domain::ids::NeedId;
-use crate::domain::need::{Need, NeedStatus, ServiceStatus};
+use super::places::Places;
+use super::totals::Totals;
+use crate::domain::calendar::{Moment, Period};
+use crate::domain::ids::{ItemId, NeedId, ProgramId};
+use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 /// A change that was taken in.
@@ -25,116 +30,131 @@ pub struct Applied {
     pub skipped: usize,
 }
 
-/// A need in its place.
+/// A need in its place, small: a nation has millions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
-    pub need: Need,
+    pub id: NeedId,
+    pub version: i64,
+    pub counters: Counters,
     pub slot: u32,
+    /// The number of its [`Terms`].
+    terms: u32,
     /// The item's number.
     pub item: u32,
+    pub severity: Severity,
+    pub status: NeedStatus,
 }
 
 impl Held {
+    pub fn with_counters(self, counters: Counters) -> Self {
+        Held { counters, ..self }
+    }
+
     pub fn is_unserved(&self) -> bool {
-        self.need.counters.service() == ServiceStatus::Unserved
-    }
-
-    /// Verified and unserved: what makes an area count as unserved in the sums that are kept.
-    fn cries(&self) -> bool {
-        self.need.status == NeedStatus::Verified && self.is_unserved()
+        self.counters.service() == ServiceStatus::Unserved
     }
 }
 
-/// What some needs add up to. Quantities are sums over possibly many items; whoever shows them knows of how many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub needs: i64,
-    pub unserved: i64,
-    /// Areas with an unserved need of their own.
-    pub unserved_areas: i64,
-    required: i128,
-    allocated: i128,
-    delivered: i128,
+/// What thousands of needs have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Terms {
+    program: ProgramId,
+    item: ItemId,
+    period: Period,
+    first_right_until: Option<Moment>,
 }
 
-impl Tally {
-    /// Adds the need's numbers, or takes them away where `sign` is -1.
-    pub fn count(&mut self, held: &Held, sign: i64) {
-        let counters = held.need.counters;
-        let quantity = |q: crate::domain::quantity::Quantity| i128::from(q.get()) * i128::from(sign);
-        self.needs += sign;
-        self.unserved += if held.is_unserved() { sign } else { 0 };
-        self.required += quantity(counters.required());
-        self.allocated += quantity(counters.allocated());
-        self.delivered += quantity(counters.delivered());
-    }
-
-    pub fn add(&mut self, other: &Tally) {
-        self.needs += other.needs;
-        self.unserved += other.unserved;
-        self.unserved_areas += other.unserved_areas;
-        self.required += other.required;
-        self.allocated += other.allocated;
-        self.delivered += other.delivered;
-    }
-
-    pub fn sums(&self) -> Sums {
-        Sums {
-            required: self.required,
-            allocated: self.allocated,
-            delivered: self.delivered,
-            unmet: self.required - self.allocated,
-        }
-    }
-}
-
-/// Stands for all items where a tally is asked for.
-pub(super) const ALL_ITEMS: u32 = u32::MAX;
-
-/// The needs of one state. Invariant, kept by every change: the tally of an area with areas below it
-/// is what a count over the VERIFIED needs of it and of all below it gives.
+/// The needs of one state, and what they add up to. The public sees them by another picture: see [`View`].
 #[derive(Debug)]
 pub(super) struct Board {
+    /// The settled ones ascend by slot and id; what came later follows.
     needs: Vec<Held>,
-    by_id: HashMap<NeedId, u32>,
-    /// For each slot its needs' places in `needs`, ascending by id.
-    by_slot: Vec<Vec<u32>>,
-    /// For each slot, one tally per item number met there and one over [`ALL_ITEMS`]. Empty for areas
-    /// with nothing below them, which are most and whose few needs are counted when asked.
-    tallies: Vec<Vec<(u32, Tally)>>,
+    /// For each slot, where its needs begin among the settled ones; one more for the end.
+    starts: Vec<u32>,
+    terms: Vec<Terms>,
+    known_terms: HashMap<Terms, u32>,
+    by_id: Places,
+    /// Places of needs that are not among the settled ones of their slot, by slot.
+    apart: BTreeMap<u32, Vec<u32>>,
+    totals: Totals,
+    public_totals: Totals,
+}
+
+/// A board in the making.
+#[derive(Debug, Default)]
+pub(super) struct BoardDraft {
+    needs: Vec<Held>,
+    terms: Vec<Terms>,
+    known_terms: HashMap<Terms, u32>,
+}
+
+impl BoardDraft {
+    pub fn add(&mut self, ground: &Ground, need: &Need) -> Result<(), BadContents> {
+        let slot = ground.slot_of(need.area).ok_or(BadContents::NeedWithoutArea(need.id))?;
+        let item = ground.item_number(need.item).ok_or(BadContents::NeedWithoutItem(need.id))?;
+        let terms = number_of(&mut self.terms, &mut self.known_terms, need);
+        self.needs.push(held(need, slot, item, terms));
+        Ok(())
+    }
+
+    pub fn finish(self, ground: &Ground) -> Result<Board, BadContents> {
+        let BoardDraft { mut needs, terms, known_terms } = self;
+        needs.sort_unstable_by_key(|held| (held.slot, held.id));
+        needs.shrink_to_fit();
+        let mut starts = Vec::with_capacity(ground.area_count() + 1);
+        let mut by_id = Places::default();
+        for (place, held) in needs.iter().enumerate() {
+            while starts.len() <= held.slot as usize {
+                starts.push(place as u32);
+            }
+            if by_id.put(held.id.0, place as u32).is_some() {
+                return Err(BadContents::NeedTwice(held.id));
+            }
+        }
+        by_id.shrink_to_fit();
+        starts.resize(ground.area_count() + 1, needs.len() as u32);
+        let apart = BTreeMap::new();
+        let (totals, public_totals) = (Totals::empty(ground, false), Totals::empty(ground, true));
+        let mut board = Board { needs, starts, terms, known_terms, by_id, apart, totals, public_totals };
+        for public in [false, true] {
+            let mut totals = Totals::empty(ground, public);
+            totals.fill(ground, &board);
+            *(if public { &mut board.public_totals } else { &mut board.totals }) = totals;
+        }
+        Ok(board)
+    }
+}
+
+fn number_of(terms: &mut Vec<Terms>, known: &mut HashMap<Terms, u32>, need: &Need) -> u32 {
+    let own = Terms {
+        program: need.program,
+        item: need.item,
+        period: need.period,
+        first_right_until: need.first_right_until,
+    };
+    *known.entry(own).or_insert_with(|| {
+        terms.push(own);
+        terms.len() as u32 - 1
+    })
+}
+
+fn held(need: &Need, slot: u32, item: u32, terms: u32) -> Held {
+    let Need { id, version, counters, severity, status, .. } = *need;
+    Held { id, version, counters, slot, terms, item, severity, status }
 }
 
 impl Board {
     pub fn empty(ground: &Ground) -> Self {
-        let slots = ground.area_count();
-        Board {
+        BoardDraft::default().finish(ground).unwrap_or_else(|_| Board {
             needs: Vec::new(),
-            by_id: HashMap::new(),
-            by_slot: vec![Vec::new(); slots],
-            tallies: vec![Vec::new(); slots],
-        }
-    }
-
-    pub fn build(ground: &Ground, needs: Vec<Need>) -> Result<Self, BadContents> {
-        let mut held = Vec::with_capacity(needs.len());
-        for need in needs {
-            let slot = ground.slot_of(need.area).ok_or(BadContents::NeedWithoutArea(need.id))?;
-            let item = ground.item_number(need.item).ok_or(BadContents::NeedWithoutItem(need.id))?;
-            held.push(Held { need, slot, item });
-        }
-        // In the order in which they are read.
-        held.sort_unstable_by_key(|held| (held.slot, held.need.id));
-        let mut board = Board::empty(ground);
-        board.needs.reserve(held.len());
-        board.by_id.reserve(held.len());
-        for held in held {
-            if board.by_id.contains_key(&held.need.id) {
-                return Err(BadContents::NeedTwice(held.need.id));
-            }
-            board.insert(ground, held);
-        }
-        board.by_slot.iter_mut().for_each(Vec::shrink_to_fit);
-        Ok(board)
+            starts: vec![0; ground.area_count() + 1],
+            terms: Vec::new(),
+            known_terms: HashMap::new(),
+            by_id: Places::default(),
+            apart: BTreeMap::new(),
+            totals: Totals::empty(ground, false),
+            public_totals: Totals::empty(ground, true),
+        })
     }
 
     pub fn apply(&mut self, ground: &Ground, needs: &[Need]) -> Applied {
@@ -144,138 +164,186 @@ impl Board {
                 applied.skipped += 1;
                 continue;
             };
-            let held = Held { need: *need, slot, item };
-            let before = match self.by_id.get(&need.id).copied() {
-                None => {
-                    self.insert(ground, held);
-                    None
-                }
-                Some(place) => {
-                    let before = self.needs[place as usize];
-                    if before.need.version >= need.version {
-                        continue;
+            let place = self.by_id.get(need.id.0);
+            let before = place.map(|place| self.needs[place as usize]);
+            if before.is_some_and(|before| before.version >= need.version) {
+                continue;
+            }
+            let terms = number_of(&mut self.terms, &mut self.known_terms, need);
+            let after = held(need, slot, item, terms);
+            let before_need = before.map(|before| self.need(ground, &before));
+            let slots: BTreeSet<u32> = before.iter().map(|held| held.slot).chain([slot]).collect();
+            let were: Vec<_> = slots.iter().map(|slot| self.locals(ground, *slot)).collect();
+            match place.zip(before) {
+                Some((place, before)) => {
+                    self.needs[place as usize] = after;
+                    if before.slot != slot {
+                        self.leave(place, before.slot);
+                        self.settle(place, after);
                     }
-                    self.replace(ground, place, before, held);
-                    Some(before.need)
                 }
-            };
-            applied.changes.push(NeedChange { before, after: *need });
+                None => {
+                    let place = self.needs.len() as u32;
+                    self.needs.push(after);
+                    self.by_id.put(need.id.0, place);
+                    self.settle(place, after);
+                }
+            }
+            for (slot, [was, public_was]) in slots.iter().zip(were) {
+                let [is, public_is] = self.locals(ground, *slot);
+                let mut totals = std::mem::take(&mut self.totals);
+                totals.shift(ground, self, *slot, &was, &is);
+                self.totals = totals;
+                let mut totals = std::mem::take(&mut self.public_totals);
+                totals.shift(ground, self, *slot, &public_was, &public_is);
+                self.public_totals = totals;
+            }
+            applied.changes.push(NeedChange { before: before_need, after: *need });
         }
         applied
     }
 
-    fn insert(&mut self, ground: &Ground, held: Held) {
-        self.tally(ground, &held, 1);
-        let place = self.needs.len() as u32;
-        self.needs.push(held);
-        self.by_id.insert(held.need.id, place);
-        self.settle(place, held);
+    /// What the area's own needs add up to, as they are and as the public sees them.
+    fn locals(&self, ground: &Ground, slot: u32) -> [super::totals::Local; 2] {
+        [self.totals.local(ground, self, slot), self.public_totals.local(ground, self, slot)]
     }
 
-    fn replace(&mut self, ground: &Ground, place: u32, before: Held, after: Held) {
-        // Out of its area first, so that the tallies see who else is there.
-        self.by_slot[before.slot as usize].retain(|other| *other != place);
-        self.tally(ground, &before, -1);
-        self.tally(ground, &after, 1);
-        self.needs[place as usize] = after;
-        self.settle(place, after);
+    /// Takes a need out of what is kept apart at a slot.
+    fn leave(&mut self, place: u32, slot: u32) {
+        if let Some(places) = self.apart.get_mut(&slot) {
+            places.retain(|other| *other != place);
+            if places.is_empty() {
+                self.apart.remove(&slot);
+            }
+        }
     }
 
-    /// Puts the need in its place among those of its area.
+    /// Keeps a need apart at its slot, ascending by id, unless it has come back to where it is settled.
     fn settle(&mut self, place: u32, held: Held) {
-        let neighbours = &mut self.by_slot[held.slot as usize];
-        let at = neighbours.partition_point(|other| self.needs[*other as usize].need.id < held.need.id);
-        neighbours.insert(at, place);
-    }
-
-    /// Adds the need to the tallies of its area and of all above, or takes it away where `sign` is -1.
-    /// The need itself must not stand in its area's list meanwhile.
-    fn tally(&mut self, ground: &Ground, held: &Held, sign: i64) {
-        if held.need.status != NeedStatus::Verified {
+        if self.home(held.slot).contains(&place) {
             return;
         }
-        let (mut alone_of_item, mut alone) = (held.cries(), held.cries());
-        if alone {
-            for other in self.of_slot(held.slot).filter(|other| other.cries()) {
-                alone = false;
-                alone_of_item &= other.item != held.item;
-            }
-        }
-        let mut slot = Some(held.slot);
-        while let Some(at) = slot {
-            if ground.has_children(at) {
-                for (item, alone) in [(held.item, alone_of_item), (ALL_ITEMS, alone)] {
-                    let tally = tally_mut(&mut self.tallies[at as usize], item);
-                    tally.count(held, sign);
-                    tally.unserved_areas += if alone { sign } else { 0 };
-                }
-            }
-            slot = ground.parent(at);
-        }
+        let places = self.apart.entry(held.slot).or_default();
+        let at = places.partition_point(|other| self.needs[*other as usize].id < held.id);
+        places.insert(at, place);
+    }
+
+    /// Where the settled needs of a slot lie.
+    fn home(&self, slot: u32) -> Range<u32> {
+        self.starts[slot as usize]..self.starts[slot as usize + 1]
     }
 
     pub fn get(&self, id: NeedId) -> Option<&Held> {
-        self.by_id.get(&id).map(|place| &self.needs[*place as usize])
+        self.by_id.get(id.0).map(|place| &self.needs[place as usize])
     }
 
-    /// The needs of one area, ascending by id.
-    pub fn of_slot(&self, slot: u32) -> impl Iterator<Item = &Held> {
-        self.by_slot[slot as usize].iter().map(|place| &self.needs[*place as usize])
+    pub fn need(&self, ground: &Ground, held: &Held) -> Need {
+        let Terms { program, item, period, first_right_until } = self.terms[held.terms as usize];
+        let Held { id, version, counters, severity, status, .. } = *held;
+        let area = ground.id(held.slot);
+        Need { id, area, program, item, period, counters, severity, status, first_right_until, version }
     }
 
-    /// What the VERIFIED needs of one item, or of [`ALL_ITEMS`], add up to over an area and all below it.
-    pub fn below(&self, ground: &Ground, slot: u32, item: u32) -> Tally {
-        if ground.has_children(slot) {
-            let tallies = &self.tallies[slot as usize];
-            return tallies.binary_search_by_key(&item, |(item, _)| *item).map(|at| tallies[at].1).unwrap_or_default();
+    pub fn period(&self, held: &Held) -> Period {
+        self.terms[held.terms as usize].period
+    }
+
+    /// Hands over the needs of a run of slots, ascending by slot and id.
+    pub fn visit<'b>(&'b self, slots: Range<u32>, mut hand_over: impl FnMut(&'b Held)) {
+        if slots.is_empty() {
+            return;
         }
-        let mut tally = Tally::default();
-        let counts =
-            |held: &&Held| held.need.status == NeedStatus::Verified && (item == ALL_ITEMS || held.item == item);
-        for held in self.of_slot(slot).filter(counts) {
-            tally.count(held, 1);
+        let mut at = slots.start;
+        for (slot, places) in self.apart.range(slots.clone()) {
+            self.visit_settled(at..*slot, &mut hand_over);
+            let mut places = places.iter().map(|place| &self.needs[*place as usize]).peekable();
+            self.visit_settled(*slot..slot + 1, |held| {
+                while let Some(earlier) = places.next_if(|other| other.id < held.id) {
+                    hand_over(earlier);
+                }
+                hand_over(held);
+            });
+            places.for_each(&mut hand_over);
+            at = slot + 1;
         }
-        tally.unserved_areas = i64::from(tally.unserved > 0);
-        tally
+        self.visit_settled(at..slots.end, &mut hand_over);
     }
 
-    /// As [`Board::below`], over a range of slots that cuts no subtree.
-    pub fn across(&self, ground: &Ground, range: Range<u32>, item: u32) -> Tally {
-        let mut sum = Tally::default();
-        ground.tops(range).for_each(|slot| sum.add(&self.below(ground, slot, item)));
-        sum
+    fn visit_settled<'b>(&'b self, slots: Range<u32>, mut hand_over: impl FnMut(&'b Held)) {
+        if slots.is_empty() {
+            return;
+        }
+        let (start, end) = (self.starts[slots.start as usize], self.starts[slots.end as usize]);
+        let lie = &self.needs[start as usize..end as usize];
+        // What has moved away bears another slot; where it has moved to within this run is a slot with needs apart.
+        lie.iter().filter(|held| slots.contains(&held.slot)).for_each(&mut hand_over);
     }
 
-    pub fn digest_lines(&self) -> Vec<[i64; 5]> {
-        self.needs.iter().map(|held| digest_line(&held.need)).collect()
+    /// As [`digest_of`].
+    pub fn digest(&self, salt: &str) -> [u8; 32] {
+        let lines = self.by_id.in_order().map(|place| {
+            let held = &self.needs[place as usize];
+            digest_line(held.id, held.version, held.counters)
+        });
+        digest_lines(salt, lines)
+    }
+
+    pub fn view(&self, public: bool) -> View<'_> {
+        View { board: self, totals: if public { &self.public_totals } else { &self.totals } }
     }
 }
 
-fn tally_mut(tallies: &mut Vec<(u32, Tally)>, item: u32) -> &mut Tally {
-    let at = tallies.binary_search_by_key(&item, |(item, _)| *item).unwrap_or_else(|at| {
-        tallies.insert(at, (item, Tally::default()));
-        at
-    });
-    &mut tallies[at].1
+/// A board as somebody sees it. The public sees small counts of RT as [`Need::for_public`] has them, and sums of
+/// what it sees: nobody who holds such a view gets at anything else.
+#[derive(Clone, Copy)]
+pub(super) struct View<'b> {
+    board: &'b Board,
+    pub totals: &'b Totals,
+}
+
+impl<'b> View<'b> {
+    pub fn get(&self, ground: &Ground, id: NeedId) -> Option<Held> {
+        self.board.get(id).map(|held| self.totals.picture(ground, held))
+    }
+
+    pub fn need(&self, ground: &Ground, held: &Held) -> Need {
+        self.board.need(ground, held)
+    }
+
+    pub fn period(&self, held: &Held) -> Period {
+        self.board.period(held)
+    }
+
+    /// As [`Board::visit`].
+    pub fn visit(&self, ground: &Ground, slots: Range<u32>, mut hand_over: impl FnMut(&Held)) {
+        let totals = self.totals;
+        self.board.visit(slots, |held| hand_over(&totals.picture(ground, held)));
+    }
+
+    /// What the VERIFIED needs of one item, or of [`super::totals::ALL_ITEMS`], add up to over an area and all
+    /// below it.
+    pub fn below(&self, ground: &Ground, slot: u32, item: u32) -> super::totals::Tally {
+        self.totals.below(ground, self.board, slot, item)
+    }
 }
 
 /// SHA-256 over the salt and over id, version, required, reserved and delivered of each need by
 /// ascending id, each as eight bytes, the highest first. The order in which the needs are given does not
 /// matter. Without a secret salt, who knows nearly all counters could try out the rest.
 pub fn digest_of(salt: &str, needs: &[Need]) -> [u8; 32] {
-    digest_lines(salt, needs.iter().map(digest_line).collect())
-}
-
-fn digest_line(need: &Need) -> [i64; 5] {
-    let c = need.counters;
-    [need.id.0, need.version, c.required().get(), c.reserved().get(), c.delivered().get()]
-}
-
-pub(super) fn digest_lines(salt: &str, mut lines: Vec<[i64; 5]>) -> [u8; 32] {
+    let mut lines: Vec<_> = needs.iter().map(|need| digest_line(need.id, need.version, need.counters)).collect();
     lines.sort_unstable();
+    digest_lines(salt, lines.into_iter())
+}
+
+fn digest_line(id: NeedId, version: i64, counters: Counters) -> [i64; 5] {
+    [id.0, version, counters.required().get(), counters.reserved().get(), counters.delivered().get()]
+}
+
+fn digest_lines(salt: &str, lines: impl Iterator<Item = [i64; 5]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(salt);
-    for number in lines.into_iter().flatten() {
+    for number in lines.flatten() {
         hash.update(number.to_be_bytes());
     }
     hash.finalize().into()

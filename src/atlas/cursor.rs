@@ -4,8 +4,9 @@
 //! of the sort key, the need's id) and the area's code. A code and not a slot, so that a cursor outlives
 //! the edition it was given in.
 
+use super::first::Key;
 use super::ground::Ground;
-use super::query::{Key, Order, QueryError};
+use super::query::{Order, QueryError};
 use crate::domain::area::AreaCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

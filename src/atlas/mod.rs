@@ -4,24 +4,31 @@
 //! old; the database is the judge, and nothing is ever decided from here.
 //!
 //! - [`ground`]: areas and catalogue, immutable per edition.
-//! - [`board`]: needs, and the sums that are kept in step with them.
-//! - [`query`]: filters, orders, pages; [`cursor`]: how a page says where it ended.
+//! - [`board`]: needs; [`totals`]: the sums that are kept in step with them.
+//! - [`draft`]: a map in the making; [`places`] and [`words`]: what keeps it small.
+//! - [`query`]: filters, orders, pages; [`first`]: the first of an order; [`cursor`]: how a page says where it ended.
 //! - [`search`]: areas by what people call them; [`scale`]: the classes of a map's colours.
 //!
-//! Every answer is of one state: the ground and the board are read together, and geometry is worked
-//! out before the board is looked at, so that no reader keeps a writer waiting while it measures.
+//! Every answer is of one state: the ground and the board are read together. Boxes and polygons are worked out
+//! before the board is looked at, so that no reader keeps a writer waiting for long.
 
 mod board;
 mod cursor;
+mod draft;
+mod first;
 mod ground;
+mod places;
 mod query;
 mod scale;
 mod search;
+mod totals;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use board::{Applied, NeedChange, digest_of};
+pub use draft::Draft;
 pub use ground::{AreaRecord, AreaRef, BadContents, Contents, Ground};
 pub use query::{
     Candidate, Compiled, Coverage, Filter, Near, NeedQuery, NeedView, Order, Page, QueryError, Row, Sight, Sums,
@@ -31,7 +38,7 @@ use crate::domain::area::AreaLevel;
 use crate::domain::ids::{ItemId, NeedId};
 use crate::domain::need::Need;
 use crate::domain::place::{Bounds, LonLat};
-use board::Board;
+use board::{Board, View};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The map. Clones are cheap and show the same map.
@@ -43,15 +50,14 @@ pub struct Atlas(Arc<RwLock<State>>);
 struct State {
     ground: Arc<Ground>,
     board: Board,
-    /// The same as the public sees it: what it must not learn was never on this board, so no filter,
-    /// order, page or total can tell.
-    public: Board,
     ready: bool,
 }
 
 impl State {
-    fn board(&self, sight: &Sight) -> &Board {
-        if sight.is_public() { &self.public } else { &self.board }
+    /// What the public must not learn is not in the picture that it gets, so no filter, order, page or total
+    /// can tell.
+    fn view(&self, sight: &Sight) -> View<'_> {
+        self.board.view(sight.is_public())
     }
 }
 
@@ -65,8 +71,8 @@ impl Atlas {
     /// An empty map, not ready.
     pub fn new() -> Self {
         let ground = Arc::new(Ground::empty());
-        let (board, public) = (Board::empty(&ground), Board::empty(&ground));
-        Atlas(Arc::new(RwLock::new(State { ground, board, public, ready: false })))
+        let board = Board::empty(&ground);
+        Atlas(Arc::new(RwLock::new(State { ground, board, ready: false })))
     }
 
     /// True from the first [`Atlas::load`] on.
@@ -79,10 +85,13 @@ impl Atlas {
     /// the old map since then are gone until they are applied again, as a follower of the feed does.
     /// After an error the old map stands.
     pub fn load(&self, contents: Contents) -> Result<(), BadContents> {
-        let (ground, needs) = Ground::build(contents)?;
-        let public = Board::build(&ground, ground.public_images(&needs))?;
-        let board = Board::build(&ground, needs)?;
-        let state = State { ground: Arc::new(ground), board, public, ready: true };
+        self.show(Draft::of(contents)?)
+    }
+
+    /// As [`Atlas::load`], with what was drafted bit by bit.
+    pub fn show(&self, draft: Draft) -> Result<(), BadContents> {
+        let (ground, board) = draft.finish()?;
+        let state = State { ground: Arc::new(ground), board, ready: true };
         let old = std::mem::replace(&mut *self.write(), state);
         // Freed here, after the lock is given back.
         drop(old);
@@ -94,15 +103,13 @@ impl Atlas {
     /// or of an item that the map does not have are counted as skipped, and call for a [`Atlas::load`].
     pub fn apply(&self, needs: &[Need]) -> Applied {
         let mut state = self.write();
-        let State { ground, board, public, .. } = &mut *state;
-        public.apply(ground, &ground.public_images(needs));
+        let State { ground, board, .. } = &mut *state;
         board.apply(ground, needs)
     }
 
     /// [`digest_of`] all needs: to be compared with that of the database's.
     pub fn digest(&self, salt: &str) -> [u8; 32] {
-        let lines = self.read().board.digest_lines();
-        board::digest_lines(salt, lines)
+        self.read().board.digest(salt)
     }
 
     /// Areas and catalogue as of now.
@@ -118,8 +125,12 @@ impl Atlas {
     /// As [`Atlas::need`], all of one state, in the order asked for.
     pub fn needs_of_ids(&self, ids: &[NeedId], sight: &Sight) -> Vec<Option<NeedView>> {
         let state = self.read();
-        let board = state.board(sight);
-        ids.iter().map(|id| board.get(*id).map(|held| NeedView::new(&state.ground, held, sight))).collect()
+        let view = state.view(sight);
+        let found = |id: &NeedId| {
+            let held = view.get(&state.ground, *id)?;
+            Some(NeedView::new(&state.ground, view, &held, sight))
+        };
+        ids.iter().map(found).collect()
     }
 
     /// One page of the needs that the filter takes in.
@@ -157,7 +168,7 @@ impl Atlas {
     /// public sees them: see [`scale::breaks`].
     pub fn breaks(&self, level: AreaLevel, item: ItemId) -> Vec<f64> {
         let state = self.read();
-        scale::breaks(&state.ground, &state.public, level, item)
+        scale::breaks(&state.ground, state.board.view(true), level, item)
     }
 
     /// Makes a filter ready for many needs, its geometry worked out for the present edition.

@@ -1,19 +1,19 @@
 //! What may be asked of the map: filters, orders, pages, totals.
 //!
-//! A filter is compiled against a ground first: its geometry becomes a list of slots, its lists become
-//! tables. Then one pass over the needs of these slots, under the lock, finds the answer. Where only an
-//! area and at most one item are asked about, the sums that the board keeps answer without a pass.
+//! A filter is compiled against a ground first: its geometry becomes runs of slots, its lists become
+//! tables. Then the needs of these slots, under the lock, give the answer. Where the sums that the board keeps
+//! know it, they are asked instead of the needs: for totals, and for where the first of an order may be.
 
-use super::board::{ALL_ITEMS, Board, Held, Tally};
+use super::board::{Held, View};
 use super::ground::{AreaRef, Ground};
-use super::{Atlas, State, cursor};
+use super::totals::{ALL_ITEMS, Tally};
+use super::{Atlas, State, cursor, first};
 use crate::domain::area::{AreaCode, AreaLevel};
-use crate::domain::calendar::Day;
+use crate::domain::calendar::{Day, Period};
 use crate::domain::ids::{ItemId, ProgramId};
-use crate::domain::need::{Need, NeedStatus, ServiceStatus, Severity};
+use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
 use crate::domain::place::{Bounds, LonLat};
-use crate::domain::quantity::MAX_QUANTITY;
-use crate::spatial::Shape;
+use crate::spatial::{Part, Shape};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,9 +28,10 @@ pub struct NeedView {
 }
 
 impl NeedView {
-    pub(super) fn new(ground: &Arc<Ground>, held: &Held, sight: &Sight) -> Self {
+    pub(super) fn new(ground: &Arc<Ground>, view: View<'_>, held: &Held, sight: &Sight) -> Self {
         let area = ground.at(held.slot);
-        NeedView { need: held.need, rounded: sight.is_public() && area.level() == AreaLevel::Rt, area }
+        let need = view.need(ground, held);
+        NeedView { need, rounded: sight.is_public() && area.level() == AreaLevel::Rt, area }
     }
 }
 
@@ -205,9 +206,12 @@ pub enum QueryError {
 /// A filter made ready for one edition.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    filter: Filter,
-    ground: Arc<Ground>,
-    scope: Scope,
+    pub(super) filter: Filter,
+    pub(super) ground: Arc<Ground>,
+    /// The areas that meet the filter's area and spatial conditions.
+    pub(super) scope: Vec<Part>,
+    /// The same as one run that cuts no subtree, where there is no spatial condition.
+    range: Option<Range<u32>>,
     /// Metres of the areas within the radius of `near`, ascending by slot.
     metres: Vec<(u32, f64)>,
     /// By [`NeedStatus`].
@@ -218,19 +222,19 @@ pub struct Compiled {
     items: Option<Vec<bool>>,
     /// The only item taken in, be it by choice or for want of others.
     sole_item: Option<u32>,
+    /// The items whose tallies together are those of the filter.
+    tallied: Vec<u32>,
     /// By [`AreaLevel`].
     levels: Option<[bool; 6]>,
     /// By [`ServiceStatus`].
     services: Option<[bool; 4]>,
 }
 
-/// The slots that meet a filter's area and spatial conditions.
-#[derive(Debug, Clone)]
-enum Scope {
-    /// No spatial condition: a range that cuts no subtree.
-    Range(Range<u32>),
-    /// Ascending.
-    Slots(Vec<u32>),
+/// What of a tally is the count of a filter's needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    Needs,
+    Unserved,
 }
 
 impl Compiled {
@@ -250,23 +254,30 @@ impl Compiled {
             (Some(item), None) => Some(item),
             _ => None,
         };
+        let tallied = items.as_ref().map_or(vec![ALL_ITEMS], |items| {
+            (0u32..).zip(items).filter(|(_, taken)| **taken).map(|(item, _)| item).collect()
+        });
         let levels = filter.levels.as_ref().map(|levels| AreaLevel::ALL.map(|level| levels.contains(&level)));
         let services = filter.service.as_ref().map(|wanted| {
             let mut services = [false; 4];
             wanted.iter().for_each(|service| services[*service as usize] = true);
             services
         });
-        let (scope, metres) = scope(&ground, filter);
+        let range = match &filter.area {
+            None => ground.all(),
+            Some(code) => ground.slot_of_code(code).map_or(0..0, |slot| ground.subtree(slot)),
+        };
+        let (scope, metres) = scope(&ground, filter, range.clone());
+        let radius = filter.near.and_then(|near| near.radius_m);
+        let spatial = filter.bounds.is_some() || filter.within.is_some() || radius.is_some();
+        let range = (!spatial).then_some(range);
         let filter = filter.clone();
-        Compiled { filter, ground, scope, metres, statuses, home, items, sole_item, levels, services }
+        Compiled { filter, ground, scope, range, metres, statuses, home, items, sole_item, tallied, levels, services }
     }
 
     /// Compiles anew where the atlas shows another edition than the one this was compiled for.
     pub fn renew_from(&mut self, atlas: &Atlas) {
-        let ground = atlas.ground();
-        if !self.is_of(&ground) {
-            self.renew(ground);
-        }
+        self.renew_on(atlas.ground());
     }
 
     /// True where the filter takes in the need as given. Needs on unknown areas are not taken in.
@@ -274,95 +285,181 @@ impl Compiled {
         let (Some(slot), Some(item)) = (self.ground.slot_of(need.area), self.ground.item_number(need.item)) else {
             return false;
         };
-        let in_scope = match &self.scope {
-            Scope::Range(range) => range.contains(&slot),
-            Scope::Slots(slots) => slots.binary_search(&slot).is_ok(),
-        };
         let public = self.filter.sight.is_public();
         let need = if public { need.for_public(self.ground.level(slot)) } else { *need };
-        in_scope && self.takes_level(slot) && self.takes(&Held { need, slot, item })
+        Part::any_has(&self.scope, slot)
+            && self.takes_need(slot, item, need.status, need.severity, need.counters, || need.period)
     }
 
-    fn board<'s>(&self, state: &'s State) -> &'s Board {
-        state.board(&self.filter.sight)
+    pub(super) fn view<'s>(&self, state: &'s State) -> View<'s> {
+        state.view(&self.filter.sight)
     }
 
     pub(super) fn is_of(&self, ground: &Arc<Ground>) -> bool {
         Arc::ptr_eq(&self.ground, ground)
     }
 
-    pub(super) fn renew(&mut self, ground: Arc<Ground>) {
+    pub fn renew(&mut self, ground: Arc<Ground>) {
         *self = Compiled::new(ground, &self.filter);
     }
 
-    fn takes_level(&self, slot: u32) -> bool {
-        self.levels.is_none_or(|levels| levels[self.ground.level(slot) as usize - 1])
+    /// Compiles anew where it is of another edition than this one.
+    pub fn renew_on(&mut self, ground: Arc<Ground>) {
+        if !self.is_of(&ground) {
+            self.renew(ground);
+        }
     }
 
-    /// All conditions but those on the area.
-    fn takes(&self, held: &Held) -> bool {
-        let need = &held.need;
-        self.statuses[need.status as usize]
-            && (need.status == NeedStatus::Verified || self.home.contains(&held.slot))
-            && self.items.as_ref().is_none_or(|items| items[held.item as usize])
-            && self.filter.min_severity.is_none_or(|least| need.severity >= least)
-            && self.services.is_none_or(|services| services[need.counters.service() as usize])
-            && self.filter.active_on.is_none_or(|day| need.period.contains(day))
+    /// The cells, as [`Ground::cell_of`] has them, of all areas that meet the filter's area and spatial conditions;
+    /// `None` where these are more than so many.
+    pub fn cells(&self, most: usize) -> Option<Vec<u32>> {
+        let mut cells: Vec<u32> = Vec::new();
+        for part in &self.scope {
+            let first = cells.last().map_or(0, |last| last + 1).max(Ground::cell(part.slots.start));
+            let last = Ground::cell(part.slots.end - 1);
+            if (last + 1).saturating_sub(first) as usize + cells.len() > most {
+                return None;
+            }
+            cells.extend(first..=last);
+        }
+        Some(cells)
+    }
+
+    /// All conditions but those on the place.
+    fn takes_need(
+        &self,
+        slot: u32,
+        item: u32,
+        status: NeedStatus,
+        severity: Severity,
+        counters: Counters,
+        period: impl FnOnce() -> Period,
+    ) -> bool {
+        self.statuses[status as usize]
+            && (status == NeedStatus::Verified || self.home.contains(&slot))
+            && self.items.as_ref().is_none_or(|items| items[item as usize])
+            && self.filter.min_severity.is_none_or(|least| severity >= least)
+            && self.services.is_none_or(|services| services[counters.service() as usize])
+            && self.levels.is_none_or(|levels| levels[self.ground.level(slot) as usize - 1])
+            && self.filter.active_on.is_none_or(|day| period().contains(day))
+    }
+
+    pub(super) fn takes(&self, view: View<'_>, held: &Held) -> bool {
+        self.takes_need(held.slot, held.item, held.status, held.severity, held.counters, || view.period(held))
     }
 
     /// Hands over the needs taken in, ascending by code and id, area by area.
-    fn visit<'b>(&self, board: &'b Board, mut hand_over: impl FnMut(&'b Held)) {
-        let mut of_slot = |slot: u32| {
-            if self.takes_level(slot) {
-                board.of_slot(slot).filter(|held| self.takes(held)).for_each(&mut hand_over);
-            }
-        };
-        match &self.scope {
-            Scope::Range(range) => range.clone().for_each(&mut of_slot),
-            Scope::Slots(slots) => slots.iter().copied().for_each(&mut of_slot),
+    fn visit(&self, view: View<'_>, mut hand_over: impl FnMut(&Held)) {
+        for part in &self.scope {
+            self.visit_slots(view, part.slots.clone(), &mut hand_over);
         }
     }
 
-    /// Where the sums that the board keeps answer the filter: the range and the item to look up.
-    fn kept(&self) -> Option<(Range<u32>, u32)> {
-        let Scope::Range(range) = &self.scope else { return None };
+    /// Those on a run of slots, whatever the filter says of the place.
+    pub(super) fn visit_slots(&self, view: View<'_>, slots: Range<u32>, mut hand_over: impl FnMut(&Held)) {
+        view.visit(&self.ground, slots, |held| {
+            if self.takes(view, held) {
+                hand_over(held);
+            }
+        });
+    }
+
+    /// True where VERIFIED needs alone are taken in, wherever they are.
+    fn verified_only(&self) -> bool {
         let [reported, verified, closed] =
             [NeedStatus::Reported, NeedStatus::Verified, NeedStatus::Closed].map(|s| self.statuses[s as usize]);
-        let verified_only = verified && (self.home.is_empty() || !(reported || closed));
+        verified && (self.home.is_empty() || !(reported || closed))
+    }
+
+    /// Where tallies know how many needs the filter takes in: what of them it is.
+    pub(super) fn counted(&self) -> Option<Counted> {
         let f = &self.filter;
-        let unconditional = f.min_severity.is_none() && f.active_on.is_none();
-        if !verified_only || !unconditional || self.levels.is_some() || self.services.is_some() {
+        if !self.verified_only() || f.min_severity.is_some() || f.active_on.is_some() || self.levels.is_some() {
             return None;
         }
-        let item = if self.items.is_none() { Some(ALL_ITEMS) } else { self.sole_item };
-        item.map(|item| (range.clone(), item))
+        match self.services {
+            None => Some(Counted::Needs),
+            Some(services) => {
+                let only = ServiceStatus::Unserved as usize;
+                let alone = services.iter().enumerate().all(|(service, wanted)| *wanted == (service == only));
+                alone.then_some(Counted::Unserved)
+            }
+        }
+    }
+
+    /// How many needs are taken in, by tallies.
+    pub(super) fn count(&self, view: View<'_>, counted: Counted) -> usize {
+        let mut count = 0;
+        for part in &self.scope {
+            if !part.whole {
+                self.visit_slots(view, part.slots.clone(), |_| count += 1);
+                continue;
+            }
+            for top in self.ground.tops(part.slots.clone()) {
+                match self.tally(view, top) {
+                    Some(tally) if counted == Counted::Unserved => count += tally.unserved as usize,
+                    Some(tally) => count += tally.needs as usize,
+                    None => self.visit_slots(view, self.ground.subtree(top), |_| count += 1),
+                }
+            }
+        }
+        count
+    }
+
+    /// What the VERIFIED needs of the filter's items add up to over an area and all below it, where that is kept.
+    /// Where there are several items, areas with needs of two are counted twice.
+    pub(super) fn tally(&self, view: View<'_>, slot: u32) -> Option<Tally> {
+        self.ground.kept(slot)?;
+        let mut sum = Tally::default();
+        self.tallied.iter().for_each(|item| sum.add(&view.below(&self.ground, slot, *item)));
+        Some(sum)
+    }
+
+    /// The urgency that no need taken in has more of, over an area and all below it; zero where there is none.
+    /// `None` where nothing is known.
+    pub(super) fn most_urgent(&self, view: View<'_>, slot: u32) -> Option<u64> {
+        if !self.verified_only() {
+            return None;
+        }
+        let tally = self.tally(view, slot)?;
+        Some(if self.counted() == Some(Counted::Unserved) { tally.top_unserved } else { tally.top })
+    }
+
+    /// The item whose tallies are the filter's, where these hold all that a coverage says.
+    fn kept_item(&self) -> Option<u32> {
+        let [item] = self.tallied[..] else { return None };
+        let sums = self.sole_item.is_some();
+        match self.counted()? {
+            Counted::Needs => Some(item),
+            Counted::Unserved => (!sums).then_some(item),
+        }
     }
 
     fn coverage(&self, tally: &Tally) -> Coverage {
-        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        let needs = if self.services.is_some() && self.counted().is_some() { tally.unserved } else { tally.needs };
         Coverage {
-            needs: count(tally.needs),
-            unserved: count(tally.unserved),
-            unserved_areas: count(tally.unserved_areas),
+            needs: needs.into(),
+            unserved: tally.unserved.into(),
+            unserved_areas: tally.unserved_areas.into(),
             sums: self.sole_item.map(|_| tally.sums()),
         }
     }
 
-    /// Slots of the areas of the level that meet the area and spatial conditions themselves.
-    fn level_in_scope(&self, level: AreaLevel) -> Vec<u32> {
-        match &self.scope {
-            Scope::Range(range) => self.level_in(level, range).to_vec(),
-            Scope::Slots(slots) => slots.iter().copied().filter(|slot| self.ground.level(*slot) == level).collect(),
+    /// Slots of the areas of the level among some parts, within a run, ascending.
+    fn level_among(&self, level: AreaLevel, parts: &[Part], range: &Range<u32>) -> Vec<u32> {
+        let mut slots = Vec::new();
+        for part in parts {
+            let within = part.slots.start.max(range.start)..part.slots.end.min(range.end);
+            if part.slots.len() > 1 {
+                slots.extend_from_slice(self.ground.level_in(level, &within));
+            } else {
+                slots.extend(within.filter(|slot| self.ground.level(*slot) == level));
+            }
         }
+        slots
     }
 
-    fn level_in(&self, level: AreaLevel, range: &Range<u32>) -> &[u32] {
-        let slots = self.ground.level_slots(level);
-        let [start, end] = [range.start, range.end].map(|end| slots.partition_point(|slot| *slot < end));
-        slots.get(start..end).unwrap_or_default()
-    }
-
-    fn metres_of(&self, slot: u32, near: &Near) -> Option<f64> {
+    pub(super) fn metres_of(&self, slot: u32, near: &Near) -> Option<f64> {
         match self.metres.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(at) => Some(self.metres[at].1),
             Err(_) => self.ground.distance_m(slot, near.point),
@@ -384,127 +481,26 @@ fn items_taken(ground: &Ground, filter: &Filter) -> Option<Vec<bool>> {
     Some(taken.collect())
 }
 
-fn scope(ground: &Ground, filter: &Filter) -> (Scope, Vec<(u32, f64)>) {
-    let range = match &filter.area {
-        None => ground.all(),
-        Some(code) => ground.slot_of_code(code).map_or(0..0, |slot| ground.subtree(slot)),
-    };
-    let mut scope = Scope::Range(range);
+/// The areas within a run that meet the spatial conditions, and the metres that were measured for it.
+fn scope(ground: &Ground, filter: &Filter, range: Range<u32>) -> (Vec<Part>, Vec<(u32, f64)>) {
+    let mut scope = vec![Part { slots: range, whole: true }];
+    scope.retain(|part| !part.slots.is_empty());
     let mut metres = Vec::new();
-    // The cheap question first; the dearer ones are spared where nothing is left.
+    // The cheap question first; the dearer ones are asked of what it has left.
     if let Some(bounds) = &filter.bounds {
-        scope.narrow(|| ground.index().intersecting_bounds(bounds));
+        scope = ground.index().in_bounds(&scope, bounds);
     }
     if let Some(Near { point, radius_m: Some(radius) }) = filter.near {
-        scope.narrow(|| {
-            metres = ground.index().within_distance(point, radius);
-            metres.iter().map(|(slot, _)| *slot).collect()
-        });
+        metres = ground.index().within_distance(&scope, point, radius);
+        scope = Part::of_each(metres.iter().map(|(slot, _)| *slot));
     }
-    if let Some(shape) = &filter.within {
-        scope.narrow(|| ground.index().intersecting_shape(shape));
+    if let Some(shape) = filter.within.as_ref().filter(|_| !scope.is_empty()) {
+        scope = ground.index().in_shape(&scope, shape);
     }
     (scope, metres)
 }
 
-impl Scope {
-    /// Keeps what is also among `slots`, ascending, which are not worked out where nothing is left to keep.
-    fn narrow(&mut self, slots: impl FnOnce() -> Vec<u32>) {
-        *self = match self {
-            Scope::Range(range) if Range::is_empty(range) => Scope::Slots(Vec::new()),
-            Scope::Slots(kept) if kept.is_empty() => return,
-            Scope::Range(range) => {
-                let mut slots = slots();
-                slots.retain(|slot| range.contains(slot));
-                Scope::Slots(slots)
-            }
-            Scope::Slots(kept) => {
-                let others = slots();
-                let mut others = others.iter().peekable();
-                kept.retain(|slot| {
-                    while others.next_if(|other| *other < slot).is_some() {}
-                    others.peek() == Some(&slot)
-                });
-                return;
-            }
-        }
-    }
-}
-
 // ------------------------------------------------------------------- pages
-
-/// A need's place in an order. Ascending, and no two needs share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub first: u64,
-    pub second: u64,
-    /// Twice the slot and one; even numbers are places between areas, for codes that are gone.
-    pub place: u64,
-    pub id: i64,
-}
-
-impl Key {
-    /// `metres` counts in the order by distance only; infinite where the area is nowhere.
-    fn of(order: Order, held: &Held, metres: f64) -> Self {
-        let largest_first = |n: i64, most: i64| (most - n).unsigned_abs();
-        let unmet = || largest_first(held.need.counters.free().get(), MAX_QUANTITY);
-        let (first, second) = match order {
-            Order::Priority => (largest_first(held.need.severity.get().into(), 5), unmet()),
-            // Numbers that are not negative are ordered as their bits are; adding zero turns -0 into 0.
-            Order::Nearest => ((metres + 0.0).to_bits(), 0),
-            Order::Unmet => (unmet(), 0),
-            Order::Code => (0, 0),
-        };
-        Key { first, second, place: u64::from(held.slot) * 2 + 1, id: held.need.id.0 }
-    }
-}
-
-/// The first so many by key of all that are offered, without sorting the rest.
-struct FirstFew<T> {
-    most: usize,
-    kept: Vec<(Key, T)>,
-    /// No key from here on can be among them.
-    limit: Option<Key>,
-}
-
-impl<T> FirstFew<T> {
-    fn new(most: usize) -> Self {
-        FirstFew { most, kept: Vec::new(), limit: None }
-    }
-
-    fn offer(&mut self, key: Key, what: T) {
-        if self.limit.is_some_and(|limit| key >= limit) {
-            return;
-        }
-        self.kept.push((key, what));
-        // Cutting back only after as many more have come makes each offer cheap on average.
-        if self.kept.len() >= self.most.saturating_mul(2).max(64) {
-            self.cut();
-        }
-    }
-
-    fn cut(&mut self) {
-        if self.kept.len() > self.most {
-            let (_, (key, _), _) = self.kept.select_nth_unstable_by_key(self.most, |(key, _)| *key);
-            self.limit = Some(*key);
-            self.kept.truncate(self.most);
-        }
-    }
-
-    fn take(mut self) -> Vec<(Key, T)> {
-        self.cut();
-        self.kept.sort_unstable_by_key(|(key, _)| *key);
-        self.kept
-    }
-}
-
-/// What a pass over the needs in an order finds.
-struct Found {
-    rows: Vec<(Key, Held)>,
-    total: usize,
-    /// Needs at or before the cursor.
-    before: usize,
-}
 
 pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError> {
     let NeedQuery { filter, order, first, after } = query;
@@ -515,101 +511,36 @@ pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError>
     // Before any geometry: garbage costs nothing.
     let after = after.as_deref().map(|text| cursor::read(*order, text)).transpose()?;
     let mut compiled = atlas.compile(filter);
+    let state = atlas.read_with(&mut compiled);
+    let view = compiled.view(&state);
+    let after = after.map(|after| after.key(&compiled.ground));
     let found = match (order, &near) {
-        (Order::Nearest, Some(near)) => {
-            let state = atlas.read_with(&mut compiled);
-            let mut taken = Vec::new();
-            compiled.visit(compiled.board(&state), |held| taken.push(*held));
-            drop(state);
-            let after = after.map(|after| after.key(&compiled.ground));
-            nearest(&compiled, near, &taken, *first, after)
-        }
+        (Order::Nearest, Some(near)) => first::nearest(&compiled, view, near, *first, after),
+        (Order::Priority, _) if compiled.counted().is_some() => first::most_urgent(&compiled, view, *first, after),
         _ => {
-            let state = atlas.read_with(&mut compiled);
-            let after = after.map(|after| after.key(&compiled.ground));
-            let mut few = FirstFew::new(*first);
-            let (mut total, mut before) = (0, 0);
-            compiled.visit(compiled.board(&state), |held| {
+            let mut gathering = first::Gathering::new(*first, after);
+            let mut total = 0;
+            compiled.visit(view, |held| {
                 total += 1;
-                let key = Key::of(*order, held, 0.0);
-                if after.is_some_and(|after| key <= after) {
-                    before += 1;
-                } else {
-                    few.offer(key, held);
-                }
+                gathering.offer(first::Key::of(*order, held, 0.0), held);
             });
-            let rows = few.take().into_iter().map(|(key, held)| (key, *held)).collect();
-            Found { rows, total, before }
+            gathering.found(total)
         }
     };
-    let Found { rows, total, before } = found;
-    let has_next = total - before > rows.len();
-    let row = |(key, held): (Key, Held)| Row {
-        cursor: cursor::write(*order, &key, compiled.ground.code(held.slot)),
-        distance_m: near.and_then(|near| compiled.metres_of(held.slot, &near)),
-        view: NeedView::new(&compiled.ground, &held, &filter.sight),
+    let rows: Vec<_> = found
+        .rows
+        .into_iter()
+        .map(|(key, held)| (key, held.slot, NeedView::new(&compiled.ground, view, &held, &filter.sight)))
+        .collect();
+    drop(state);
+    let has_next = found.total - found.before > rows.len();
+    let row = |(key, slot, need): (first::Key, u32, NeedView)| Row {
+        cursor: cursor::write(*order, &key, compiled.ground.code(slot)),
+        distance_m: near.and_then(|near| compiled.metres_of(slot, &near)),
+        view: need,
     };
-    Ok(Page { rows: rows.into_iter().map(row).collect(), total, has_next, has_previous: before > 0 })
-}
-
-/// Up to so many areas are measured one by one, about a microsecond each; among more, the index is asked
-/// for the nearest, which is quick where they lie thick. Few in tests, so that small worlds go both ways.
-const MEASURED_ONE_BY_ONE: usize = if cfg!(test) { 16 } else { 2_000 };
-
-/// The first of `taken`, which ascend by slot, by distance.
-fn nearest(compiled: &Compiled, near: &Near, taken: &[Held], first: usize, after: Option<Key>) -> Found {
-    let areas: Vec<&[Held]> = taken.chunk_by(|a, b| a.slot == b.slot).collect();
-    let mut walk = Walk { few: FirstFew::new(first), after, before: 0, beyond: 0, farthest: 0.0 };
-    if near.radius_m.is_some() || areas.len() <= MEASURED_ONE_BY_ONE {
-        for area in areas {
-            walk.offer(area, compiled.metres_of(area[0].slot, near).unwrap_or(f64::INFINITY));
-        }
-    } else {
-        let (nowhere, somewhere): (Vec<_>, Vec<_>) =
-            areas.iter().partition(|area| compiled.ground.at(area[0].slot).point().is_none());
-        let mut left = somewhere.len();
-        // At least one, so that the walk leaves the cursor behind and has met all that is before it.
-        let enough = first.max(1);
-        for (slot, metres) in compiled.ground.index().nearest(near.point) {
-            if left == 0 || (walk.beyond >= enough && metres > walk.farthest) {
-                break;
-            }
-            if let Ok(at) = areas.binary_search_by_key(&slot, |area| area[0].slot) {
-                walk.offer(areas[at], metres);
-                left -= 1;
-            }
-        }
-        if walk.beyond < enough {
-            nowhere.into_iter().for_each(|area| walk.offer(area, f64::INFINITY));
-        }
-    }
-    Found { rows: walk.few.take(), total: taken.len(), before: walk.before }
-}
-
-/// A gathering of needs by distance.
-struct Walk {
-    few: FirstFew<Held>,
-    after: Option<Key>,
-    /// Needs met at or before the cursor, and beyond it.
-    before: usize,
-    beyond: usize,
-    /// Metres of the last one met beyond the cursor.
-    farthest: f64,
-}
-
-impl Walk {
-    fn offer(&mut self, area: &[Held], metres: f64) {
-        for held in area {
-            let key = Key::of(Order::Nearest, held, metres);
-            if self.after.is_some_and(|after| key <= after) {
-                self.before += 1;
-            } else {
-                self.few.offer(key, *held);
-                self.beyond += 1;
-                self.farthest = metres;
-            }
-        }
-    }
+    let rows = rows.into_iter().map(row).collect();
+    Ok(Page { rows, total: found.total, has_next, has_previous: found.before > 0 })
 }
 
 // ------------------------------------------------------------------- totals
@@ -617,34 +548,46 @@ impl Walk {
 pub(super) fn coverage(atlas: &Atlas, filter: &Filter) -> Coverage {
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
-    let tally = match compiled.kept() {
-        Some((range, item)) => compiled.board(&state).across(&compiled.ground, range, item),
-        None => {
-            let mut sum = Tally::default();
-            tally_areas(&compiled, compiled.board(&state), |_, tally| sum.add(tally));
-            sum
-        }
+    let view = compiled.view(&state);
+    let mut sum = Tally::default();
+    let Some(item) = compiled.kept_item() else {
+        tally_areas(&compiled, view, compiled.scope.iter().map(|part| part.slots.clone()), |_, tally| sum.add(tally));
+        return compiled.coverage(&sum);
     };
-    compiled.coverage(&tally)
+    for part in &compiled.scope {
+        if part.whole {
+            compiled.ground.tops(part.slots.clone()).for_each(|top| sum.add(&view.below(&compiled.ground, top, item)));
+        } else {
+            tally_areas(&compiled, view, [part.slots.clone()], |_, tally| sum.add(tally));
+        }
+    }
+    compiled.coverage(&sum)
 }
 
 /// Hands over each area with needs taken in, ascending, with what its own of them add up to.
-fn tally_areas(compiled: &Compiled, board: &Board, mut hand_over: impl FnMut(u32, &Tally)) {
+fn tally_areas(
+    compiled: &Compiled,
+    view: View<'_>,
+    runs: impl IntoIterator<Item = Range<u32>>,
+    mut hand_over: impl FnMut(u32, &Tally),
+) {
     let mut finish = |slot: u32, tally: &mut Tally| {
-        tally.unserved_areas = i64::from(tally.unserved > 0);
+        tally.unserved_areas = u32::from(tally.unserved > 0);
         if tally.needs > 0 {
             hand_over(slot, tally);
         }
         *tally = Tally::default();
     };
     let (mut at, mut tally) = (0, Tally::default());
-    compiled.visit(board, |held| {
-        if held.slot != at {
-            finish(at, &mut tally);
-            at = held.slot;
-        }
-        tally.count(held, 1);
-    });
+    for run in runs {
+        compiled.visit_slots(view, run, |held| {
+            if held.slot != at {
+                finish(at, &mut tally);
+                at = held.slot;
+            }
+            tally.count(held);
+        });
+    }
     finish(at, &mut tally);
 }
 
@@ -652,26 +595,29 @@ pub(super) fn area_coverage(
     atlas: &Atlas,
     level: AreaLevel,
     filter: &Filter,
-    view: Option<&Bounds>,
+    in_view: Option<&Bounds>,
     most: usize,
 ) -> Result<Vec<(AreaRef, Coverage)>, QueryError> {
     let mut compiled = atlas.compile(filter);
     let (state, seen) = loop {
         let ground = compiled.ground.clone();
-        let seen = view.map(|view| ground.index().intersecting_bounds(view));
+        let all = [ground.index().all()];
+        let seen = in_view.map_or(all.to_vec(), |bounds| ground.index().in_bounds(&all, bounds));
         let state = atlas.read_with(&mut compiled);
         // What is in view was worked out for this edition, and before the lock.
         if Arc::ptr_eq(&ground, &compiled.ground) {
             break (state, seen);
         }
     };
-    let in_view = |slot: u32| seen.as_ref().is_none_or(|seen| seen.binary_search(&slot).is_ok());
-    let mut rows = match compiled.kept() {
-        Some((range, item)) => kept_rows(&compiled, compiled.board(&state), level, range, item, in_view, most)?,
-        None => counted_rows(&compiled, compiled.board(&state), level),
+    let view = compiled.view(&state);
+    let mut rows = match (&compiled.range, compiled.kept_item()) {
+        (Some(range), Some(item)) => kept_rows(&compiled, view, level, range, item, &seen, most)?,
+        _ => counted_rows(&compiled, view, level),
     };
     drop(state);
-    rows.retain(|(slot, _)| in_view(*slot));
+    if in_view.is_some() {
+        rows.retain(|(slot, _)| Part::any_has(&seen, *slot));
+    }
     if rows.len() > most {
         return Err(QueryError::TooMany(rows.len()));
     }
@@ -681,23 +627,24 @@ pub(super) fn area_coverage(
 /// The rows from the sums that the board keeps.
 fn kept_rows(
     compiled: &Compiled,
-    board: &Board,
+    view: View<'_>,
     level: AreaLevel,
-    range: Range<u32>,
+    range: &Range<u32>,
     item: u32,
-    in_view: impl Fn(u32) -> bool,
+    seen: &[Part],
     most: usize,
 ) -> Result<Vec<(u32, Tally)>, QueryError> {
     let ground = &compiled.ground;
-    let slots: Vec<u32> = compiled.level_in(level, &range).iter().copied().filter(|slot| in_view(*slot)).collect();
+    let slots = compiled.level_among(level, seen, range);
     if slots.len() > most {
         return Err(QueryError::TooMany(slots.len()));
     }
-    let mut rows: Vec<_> = slots.iter().map(|slot| (*slot, board.below(ground, *slot, item))).collect();
+    let mut rows: Vec<_> = slots.iter().map(|slot| (*slot, view.below(ground, *slot, item))).collect();
     // An area below the level: its needs stand for the area of the level that it lies in.
     let above = (!range.is_empty()).then(|| ancestor(ground, range.start, level)).flatten();
     if let Some(above) = above.filter(|above| *above < range.start) {
-        let tally = board.across(ground, range, item);
+        let mut tally = Tally::default();
+        ground.tops(range.clone()).for_each(|top| tally.add(&view.below(ground, top, item)));
         if tally.needs > 0 {
             rows.push((above, tally));
         }
@@ -706,11 +653,12 @@ fn kept_rows(
 }
 
 /// The rows by a pass over the needs.
-fn counted_rows(compiled: &Compiled, board: &Board, level: AreaLevel) -> Vec<(u32, Tally)> {
-    let mut own = compiled.level_in_scope(level).into_iter().peekable();
+fn counted_rows(compiled: &Compiled, view: View<'_>, level: AreaLevel) -> Vec<(u32, Tally)> {
+    let all = compiled.ground.all();
+    let mut own = compiled.level_among(level, &compiled.scope, &all).into_iter().peekable();
     let slots = compiled.ground.level_slots(level);
     let (mut rows, mut at): (Vec<(u32, Tally)>, usize) = (Vec::new(), 0);
-    tally_areas(compiled, board, |slot, tally| {
+    tally_areas(compiled, view, compiled.scope.iter().map(|part| part.slots.clone()), |slot, tally| {
         at += slots[at..].partition_point(|other| *other <= slot);
         let above = at.checked_sub(1).map(|at| slots[at]);
         let Some(above) = above.filter(|above| compiled.ground.subtree(*above).contains(&slot)) else { return };
@@ -741,29 +689,32 @@ fn ancestor(ground: &Ground, slot: u32, level: AreaLevel) -> Option<u32> {
 pub(super) fn candidates(atlas: &Atlas, filter: &Filter, origin: Option<LonLat>) -> Vec<Candidate> {
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
+    let view = compiled.view(&state);
     let mut taken = Vec::new();
-    compiled.visit(compiled.board(&state), |held| {
-        if held.need.status == NeedStatus::Verified && !held.need.counters.free().is_zero() {
-            taken.push(*held);
+    compiled.visit(view, |held| {
+        if held.status == NeedStatus::Verified && !held.counters.free().is_zero() {
+            taken.push((held.slot, NeedView::new(&compiled.ground, view, held, &filter.sight)));
         }
     });
     drop(state);
-    let mut candidates = Vec::with_capacity(taken.len());
-    for area in taken.chunk_by(|a, b| a.slot == b.slot) {
-        let distance_m = origin.and_then(|origin| compiled.ground.distance_m(area[0].slot, origin));
-        candidates.extend(
-            area.iter()
-                .map(|held| Candidate { view: NeedView::new(&compiled.ground, held, &filter.sight), distance_m }),
-        );
-    }
-    candidates
+    let mut measured: Option<(u32, Option<f64>)> = None;
+    let metres = |slot: u32| origin.and_then(|origin| compiled.ground.distance_m(slot, origin));
+    let candidate = |(slot, view): (u32, NeedView)| {
+        let distance_m = match measured {
+            Some((at, distance_m)) if at == slot => distance_m,
+            _ => metres(slot),
+        };
+        measured = Some((slot, distance_m));
+        Candidate { view, distance_m }
+    };
+    taken.into_iter().map(candidate).collect()
 }
 
 pub(super) fn all(atlas: &Atlas, filter: &Filter) -> Vec<NeedView> {
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
+    let view = compiled.view(&state);
     let mut taken = Vec::new();
-    compiled.visit(compiled.board(&state), |held| taken.push(*held));
-    drop(state);
-    taken.iter().map(|held| NeedView::new(&compiled.ground, held, &filter.sight)).collect()
+    compiled.visit(view, |held| taken.push(NeedView::new(&compiled.ground, view, held, &filter.sight)));
+    taken
 }

@@ -32,11 +32,13 @@ pub(super) fn find(ground: &Ground, text: &str, most: usize) -> Vec<u32> {
         return Vec::new();
     }
     let all = (1u16 << words.len()) - 1;
+    // By name: of a nation's areas most are called like thousands of others.
+    let in_name: Vec<u16> = ground.names().map(|name| found_in(name, &words)).collect();
     // The words found from the top down to an area; an area comes after all those above it.
     let mut found: Vec<u16> = Vec::with_capacity(ground.area_count());
     let mut hits: Vec<(AreaLevel, bool, u32)> = Vec::new();
     for slot in ground.all() {
-        let own = found_in(ground.name(slot), &words);
+        let own = in_name[ground.name_number(slot) as usize];
         let above = ground.parent(slot).map_or(0, |parent| found[parent as usize]);
         found.push(own | above);
         if own != 0 && own | above == all {
@@ -93,11 +95,9 @@ fn number(word: &str) -> Option<u32> {
 }
 
 fn by_code(ground: &Ground, text: &str, most: usize) -> Vec<u32> {
-    let begins = ground.all().filter(|slot| ground.code(*slot).as_str().starts_with(text));
-    let mut hits: Vec<(AreaLevel, u32)> = begins.map(|slot| (ground.level(slot), slot)).collect();
-    hits.sort_unstable();
-    hits.truncate(most);
-    hits.into_iter().map(|(_, slot)| slot).collect()
+    let begun = ground.begun_by(text);
+    let hits = AreaLevel::ALL.into_iter().flat_map(|level| ground.level_in(level, &begun).iter().copied());
+    hits.take(most).collect()
 }
 
 fn folded(text: &str) -> String {

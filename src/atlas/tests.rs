@@ -1,9 +1,10 @@
 //! The map against a plain loop over everything, on small worlds, on the demo city and on Jakarta's real RW.
 
 mod city;
-mod plain;
+pub(super) mod plain;
 
-use super::board::{ALL_ITEMS, Board};
+use super::board::BoardDraft;
+use super::totals::ALL_ITEMS;
 use super::*;
 use crate::domain::area::{AreaCode, PointSource};
 use crate::domain::ids::{AreaId, ItemId, NeedId};
@@ -81,11 +82,15 @@ fn queries() -> usize {
 /// Compares every kept sum with a board built anew from what the plain loop holds.
 fn check_sums(atlas: &Atlas, plain: &Plain) {
     let state = atlas.read();
-    for (board, public) in [(&state.board, false), (&state.public, true)] {
+    for public in [false, true] {
         let level = |need: &Need| plain.area_of(need).code.level();
         let seen = |need: &Need| if public { need.for_public(level(need)) } else { *need };
-        let needs = plain.contents.needs.iter().map(seen).collect();
-        let fresh = Board::build(&state.ground, needs).expect("sound needs");
+        let mut draft = BoardDraft::default();
+        for need in &plain.contents.needs {
+            draft.add(&state.ground, &seen(need)).expect("sound needs");
+        }
+        let fresh = draft.finish(&state.ground).expect("sound needs");
+        let (board, fresh) = (state.board.view(public), fresh.view(false));
         for slot in state.ground.all() {
             for item in (0..state.ground.items().len() as u32).chain([ALL_ITEMS]) {
                 let (kept, anew) = (board.below(&state.ground, slot, item), fresh.below(&state.ground, slot, item));

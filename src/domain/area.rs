@@ -59,22 +59,37 @@ impl FromStr for AreaLevel {
 pub struct BadCode;
 
 /// A Ministry (Kemendagri) code, dotted, continued below the village by RW and RT of three
-/// digits each: `31.71.01.1001.003.007`. Always text: a code is never a number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AreaCode(Box<str>);
+/// digits each: `31.71.01.1001.003.007`. Always text: a code is never a number. It is kept where it
+/// stands, since a nation has more than a million of them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AreaCode {
+    /// Followed by zeros, which sort before every sign of a code.
+    text: [u8; AreaCode::LONGEST],
+    length: u8,
+}
 
 impl AreaCode {
+    /// An RT's: sixteen digits and five dots.
+    const LONGEST: usize = 21;
+
+    fn of(text: &str) -> Option<Self> {
+        let mut code = AreaCode { text: [0; AreaCode::LONGEST], length: u8::try_from(text.len()).ok()? };
+        code.text.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(code)
+    }
+
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It was copied from a text of ASCII digits and dots.
+        std::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
     }
 
     pub fn level(&self) -> AreaLevel {
-        let parts = self.0.split('.').count() as i64;
-        AreaLevel::from_number(parts).unwrap_or(AreaLevel::Rt)
+        const LENGTHS: [u8; 5] = [2, 5, 8, 13, 17];
+        LENGTHS.iter().position(|length| *length == self.length).map_or(AreaLevel::Rt, |at| AreaLevel::ALL[at])
     }
 
     pub fn parent(&self) -> Option<AreaCode> {
-        self.0.rsplit_once('.').map(|(up, _)| AreaCode(up.into()))
+        self.as_str().rsplit_once('.').and_then(|(up, _)| AreaCode::of(up))
     }
 
     /// The code of the ancestor (or of the area itself) at `level`; `None` below the area.
@@ -88,14 +103,15 @@ impl AreaCode {
 
     /// True for the area itself and for all areas below it.
     pub fn covers(&self, other: &AreaCode) -> bool {
-        other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        let (whole, start) = (&other.text[..usize::from(other.length)], &self.text[..usize::from(self.length)]);
+        whole.strip_prefix(start).is_some_and(|rest| rest.first().is_none_or(|next| *next == b'.'))
     }
 
     /// The area below this one with the given number, padded as its level asks.
     pub fn child(&self, number: u32) -> Option<AreaCode> {
         let level = self.level();
         let digits = *AreaLevel::PART_DIGITS.get(level as usize)?;
-        format!("{}.{number:0digits$}", self.0).parse().ok()
+        format!("{self}.{number:0digits$}").parse().ok()
     }
 }
 
@@ -108,13 +124,19 @@ impl FromStr for AreaCode {
                 return Err(BadCode);
             }
         }
-        Ok(AreaCode(text.into()))
+        AreaCode::of(text).ok_or(BadCode)
     }
 }
 
 impl fmt::Display for AreaCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for AreaCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AreaCode({:?})", self.as_str())
     }
 }
 

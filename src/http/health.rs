@@ -30,6 +30,7 @@ pub async fn ready(State(door): State<Door>) -> Response {
         "lagMs": fresh.lag.map(millis),
         "openTransactionMs": millis(fresh.open),
         "edition": service.atlas().ground().edition(),
+        "loadedPercent": service.loading().map(|stage| json!({"areas": stage.areas, "needs": stage.needs})),
     });
     let status = if word == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()

@@ -53,12 +53,13 @@ fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
     let door = Door { engine: Engine::default(), service, drain, pages: Arc::new(pages) };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
-        .layer(DefaultBodyLimit::max(MAX_BODY));
-    let pages = Router::new()
-        .route("/api", get(pages::api))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .route("/tiles/areas.json", get(tiles::description))
         .route("/tiles/{edition}/{z}/{x}/{y}", get(tiles::tile))
         .route("/export/{file}", get(exports::file))
+        .route_layer(from_fn_with_state(door.clone(), requests::once_loaded));
+    let pages = Router::new()
+        .route("/api", get(pages::api))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/atlas", get(health::atlas))
@@ -69,7 +70,9 @@ fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
     let timed =
         api.merge(pages).layer(from_fn_with_state(REQUEST_TIMEOUT, requests::in_time)).layer(CompressionLayer::new());
     // A subscription lives as long as its reader: no time limit, no compression of its own.
-    let live = Router::new().route("/graphql/ws", get(websocket::subscribe));
+    let live = Router::new()
+        .route("/graphql/ws", get(websocket::subscribe))
+        .route_layer(from_fn_with_state(door.clone(), requests::once_loaded));
     timed
         .merge(live)
         .layer(CatchPanicLayer::custom(requests::panicked))
@@ -117,19 +120,24 @@ where
     let listener = TcpListener::bind(listen).await.map_err(|cause| ServeError::Listen { listen, cause })?;
     let address = listener.local_addr().map_err(ServeError::Io)?;
     let service = options.service;
-    service.load().await.map_err(ServiceError::from)?;
-    let background = service.start();
-    #[expect(clippy::print_stdout, reason = "the address is what whoever started the server waits for")]
-    {
-        println!("Salur listens on http://{address}");
-    }
     let drain = Drain::default();
     let closing = drain.clone();
     let router = routes(service.clone(), drain.clone(), options.pages);
     let router = if options.behind_proxy { router.layer(Extension(BehindProxy)) } else { router };
+    // Answers at once, so that whoever starts it sees how far it is.
     let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { closing.closing().await })
         .into_future();
+    let mut serving = tokio::spawn(serving);
+    let loading = async {
+        service.load().await.map_err(ServiceError::from)?;
+        let background = service.start();
+        #[expect(clippy::print_stdout, reason = "the address is what whoever started the server waits for")]
+        {
+            println!("Salur listens on http://{address}");
+        }
+        Ok::<_, ServeError>(background)
+    };
     let leaving = async {
         options.shutdown.await;
         tracing::info!("asked to stop; finishing what is under way");
@@ -146,9 +154,14 @@ where
         }
     };
     let finished = async {
-        serving.await.map_err(ServeError::Io)?;
+        let loaded = tokio::select! {
+            background = loading => Some(background?),
+            () = drain.closing() => None,
+        };
+        let ended = (&mut serving).await.map_err(|error| ServeError::Io(std::io::Error::other(error)))?;
+        ended.map_err(ServeError::Io)?;
         drain.sockets_closed().await;
-        drop(background);
+        drop(loaded);
         service.close().await;
         Ok(())
     };

@@ -130,6 +130,16 @@ pub async fn in_time(State(limit): State<Duration>, request: Request, next: Next
     }
 }
 
+/// Refuses what is asked of a map that has not been read yet: no answer is better than an empty one.
+pub async fn once_loaded(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let Some(stage) = door.service.loading() else { return next.run(request).await };
+    let message = format!(
+        "the server is starting: it has read {} % of the areas and {} % of the needs; send it again in a moment",
+        stage.areas, stage.needs
+    );
+    with_status(StatusCode::SERVICE_UNAVAILABLE, ServiceError::new(Code::Unavailable, message))
+}
+
 /// A panic is our fault, and is answered like any other; what it says stays in the log.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words =

@@ -184,7 +184,8 @@ impl<'a> Planner<'a> {
         match self.understand(entry) {
             Ok((code, taken)) => {
                 *first = false;
-                self.taken.entry(code).or_default().push(taken);
+                // Nearly every area has one row.
+                self.taken.entry(code).or_insert_with(|| Vec::with_capacity(1)).push(taken);
             }
             Err(Wrong::File(reason)) if *first => return Err(file.refuse(format!("row {}: {reason}", entry.spot.row))),
             Err(Wrong::File(reason) | Wrong::Row(reason)) => self.account.rejected(entry.spot, reason),

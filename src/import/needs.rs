@@ -16,12 +16,16 @@ use crate::domain::need::Severity;
 use crate::domain::nik;
 use crate::domain::quantity::Quantity;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedNeed {
     pub area_code: AreaCode,
-    pub program_key: String,
-    pub item_key: String,
+    /// Shared by all needs of the item.
+    pub program_key: Arc<str>,
+    pub item_key: Arc<str>,
     pub required: Quantity,
     pub severity: Severity,
     pub period: Period,
@@ -47,20 +51,23 @@ const OPTIONAL: &[&str] = &["allocated", "delivered", "external_id"];
 /// Plans an import of needs.
 pub fn plan_needs(files: &[SourceFile], reference: &Reference) -> Result<(NeedPlan, Report), ImportError> {
     let mut account = Account::default();
-    let mut needs = Vec::new();
-    let mut seen: HashMap<String, Spot> = HashMap::new();
-    let mut alike: HashMap<(AreaCode, String, Period), Spot> = HashMap::new();
+    let mut needs: Vec<PlannedNeed> = Vec::new();
+    let (mut ids, mut alike, mut keys) = (Firsts::default(), Firsts::default(), Keys::default());
     for file in files {
         let sheet = Sheet::open(file, REQUIRED, OPTIONAL)?;
         sheet.each_counted(&mut account, |account, spot, row| {
-            let need = read(row, spot, reference)?;
-            once(need.external_id.as_deref(), spot, &mut seen, account)?;
-            let key = (need.area_code.clone(), need.item_key.clone(), need.period);
-            if let Some(first) = alike.get(&key) {
-                let first = account.call(*first);
+            let need = read(row, spot, reference, &mut keys)?;
+            let spot_of = |at: usize| Spot { file: needs[at].file, row: needs[at].row };
+            if let Some(id) = &need.external_id
+                && let Some(first) = ids.first(id, needs.len(), |at| needs[at].external_id.as_ref() == Some(id))
+            {
+                return Err(format!("external_id {} is in {} already", quote(id), account.call(spot_of(first))));
+            }
+            let key = |need: &PlannedNeed| (need.area_code.clone(), need.item_key.clone(), need.period);
+            let own = key(&need);
+            if let Some(first) = alike.first(&own, needs.len(), |at| key(&needs[at]) == own) {
+                let first = account.call(spot_of(first));
                 account.note(spot, format!("same area, item and period as {first}; both are taken"));
-            } else {
-                alike.insert(key, spot);
             }
             account.report.unchanged += u64::from(need.change == Change::Same);
             needs.push(need);
@@ -71,7 +78,51 @@ pub fn plan_needs(files: &[SourceFile], reference: &Reference) -> Result<(NeedPl
     Ok((NeedPlan { needs }, account.finish()))
 }
 
-fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<PlannedNeed, String> {
+/// Where in a list each of very many different keys came first. The keys stay in the list: here is a digest of
+/// each.
+#[derive(Default)]
+struct Firsts {
+    digests: RandomState,
+    first: HashMap<u64, usize>,
+    /// Other keys with the digest of one that came before.
+    others: Vec<usize>,
+}
+
+impl Firsts {
+    /// Where the key came first, if it did before; `is_same` says whether it is the one at a place.
+    fn first(&mut self, key: &impl Hash, at: usize, is_same: impl Fn(usize) -> bool) -> Option<usize> {
+        match self.first.entry(self.digests.hash_one(key)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(at);
+                None
+            }
+            Entry::Occupied(first) if is_same(*first.get()) => Some(*first.get()),
+            Entry::Occupied(_) => {
+                let first = self.others.iter().copied().find(|at| is_same(*at));
+                if first.is_none() {
+                    self.others.push(at);
+                }
+                first
+            }
+        }
+    }
+}
+
+/// Keys of programs and items, each once for all the needs that name it.
+#[derive(Default)]
+struct Keys(HashMap<String, [Arc<str>; 2]>);
+
+impl Keys {
+    fn of(&mut self, item: &KnownItem) -> [Arc<str>; 2] {
+        if let Some(keys) = self.0.get(&item.key) {
+            return keys.clone();
+        }
+        let keys = [Arc::from(item.program_key.as_str()), Arc::from(item.key.as_str())];
+        self.0.entry(item.key.clone()).or_insert(keys).clone()
+    }
+}
+
+fn read(row: &SheetRow, spot: Spot, reference: &Reference, keys: &mut Keys) -> Result<PlannedNeed, String> {
     let area_code = known_area(row.get("area_code"), reference)?;
     let item = known_item(row.get("item"), reference)?;
     let program = row.get("program");
@@ -102,10 +153,11 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<PlannedNeed
     let severity = severity.ok_or_else(|| format!("severity {} is not 1, 2, 3, 4 or 5", quote(cell)))?;
     let period = period(row.get("period_start"), row.get("period_end"))?;
     let external_id = external_id(row)?;
+    let [program_key, item_key] = keys.of(item);
     let mut need = PlannedNeed {
         area_code,
-        program_key: item.program_key.clone(),
-        item_key: item.key.clone(),
+        program_key,
+        item_key,
         required,
         severity,
         period,
@@ -124,7 +176,7 @@ fn read(row: &SheetRow, spot: Spot, reference: &Reference) -> Result<PlannedNeed
 
 /// What a row does to the need it updates.
 fn update(need: &PlannedNeed, known: &KnownNeed) -> Result<Change, String> {
-    if need.area_code != known.area_code || need.item_key != known.item_key {
+    if need.area_code != known.area_code || *need.item_key != *known.item_key {
         return Err(format!(
             "external_id {} stands for item {} in {}; a need elsewhere or of another item takes an external_id of its own",
             quote(&known.external_id),
@@ -232,7 +284,7 @@ mod tests {
             Some(KnownNeed {
                 external_id: n.external_id.clone()?,
                 area_code: n.area_code.clone(),
-                item_key: n.item_key.clone(),
+                item_key: n.item_key.to_string(),
                 period: n.period,
                 required: n.required,
                 severity: n.severity.get(),

@@ -1,19 +1,20 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
+use super::loading::Loading;
 use super::{Code, Service, ServiceError, to_hex};
-use crate::atlas::{AreaRecord, Contents, NeedChange, Sight};
+use crate::atlas::{AreaRecord, Atlas, BadContents, Draft, NeedChange, Sight};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
 use crate::store::{
-    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Position, Seen, Snapshot, StoreError, StoredArea,
+    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Piece, Position, Seen, StoreError, StoredArea,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::time::timeout;
 
 /// Where the follower stands.
@@ -25,6 +26,7 @@ pub struct Following {
     looked: watch::Sender<Option<Look>>,
     stale_after: Duration,
     digesting: Mutex<()>,
+    loading: Loading,
 }
 
 /// Commits of this process that the atlas has taken in: the change log need not bring them again.
@@ -74,6 +76,7 @@ impl Following {
             looked,
             stale_after,
             digesting: Mutex::default(),
+            loading: Loading::default(),
         }
     }
 }
@@ -160,49 +163,55 @@ impl Service {
     /// Hands changes to open subscriptions, so many at a time that a message stays small.
     fn tell(&self, changes: &[NeedChange]) {
         for batch in changes.chunks(TOLD_AT_ONCE) {
-            // Nobody listening is no error.
-            let _ = self.0.changes.send(Arc::new(batch.to_vec()));
+            self.0.watchers.tell(self.atlas(), batch);
         }
     }
 
-    /// What is new in needs read anew, against the map as it stands.
-    fn news_of(&self, needs: &[Need]) -> Vec<NeedChange> {
-        let ids: Vec<_> = needs.iter().map(|need| need.id).collect();
-        let held = self.atlas().needs_of_ids(&ids, &Sight::All);
-        let news = needs.iter().zip(held).filter_map(|(after, held)| {
-            let before = held.map(|view| view.need);
-            let newer = before.as_ref().is_none_or(|before| before.version < after.version);
-            newer.then_some(NeedChange { before, after: *after })
-        });
-        news.collect()
-    }
-
-    /// Reads everything and swaps it in; from there the change log is followed.
+    /// Reads everything and swaps it in; from there the change log is followed. What is read is made into the
+    /// new map piece by piece, so that beside it and the old one there is little else in memory.
     pub async fn load(&self) -> Result<(), StoreError> {
         let mut cursor = self.0.following.cursor.lock().await;
         self.0.following.reload_asked.store(false, Ordering::SeqCst);
         self.store().arrive().await?;
         let store = self.store().clone();
+        let (hand_over, pieces) = mpsc::channel(PIECES_WAITING);
         // In a task of its own: a transaction that is given up while it begins would keep its connection.
-        let snapshot = timeout(LOAD_LIMIT, tokio::spawn(async move { store.snapshot().await }));
-        let snapshot =
-            snapshot.await.map_err(|_| StoreError::Unavailable("reading everything took too long".into()))?;
-        let snapshot = snapshot.map_err(|e| StoreError::Fault(format!("reading everything stopped: {e}")))??;
-        let position = snapshot.cursor.clone();
-        // Whoever watches is told of what a reading brings, as of any other change; the first one brings everything.
-        let news = if self.atlas().is_ready() { self.news_of(&snapshot.needs) } else { Vec::new() };
-        let contents = contents(snapshot)?;
+        let reading = timeout(LOAD_LIMIT, tokio::spawn(async move { store.read_everything(hand_over).await }));
+        let (atlas, service) = (self.atlas().clone(), self.clone());
+        let drafting = tokio::task::spawn_blocking(move || draft(&atlas, &service.0.following.loading, pieces));
+        // Where the database is silent, nobody waits for what is drafted of it.
+        let read = reading.await.map_err(|_| StoreError::Unavailable("reading everything took too long".into()))?;
+        let drafted = drafting.await.map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?;
+        self.0.following.loading.is_over();
+        // What went wrong with the pieces is the reason why no more were read.
+        let position;
+        let (draft, news) = match drafted {
+            Err(error @ DraftError::Bad(_)) => return Err(error.into()),
+            other => {
+                let read = read.map_err(|e| StoreError::Fault(format!("reading everything stopped: {e}")))?;
+                position = read?;
+                other.map_err(StoreError::from)?
+            }
+        };
         let atlas = self.atlas().clone();
-        let loaded = tokio::task::spawn_blocking(move || atlas.load(contents)).await;
-        loaded
+        let shown = tokio::task::spawn_blocking(move || atlas.show(draft)).await;
+        shown
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
-            .map_err(|e| StoreError::Fault(format!("the atlas cannot be built: {e}")))?;
-        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
+            .map_err(|e| StoreError::from(DraftError::Bad(e)))?;
         *cursor = Some(position);
+        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
         self.metrics().map_rebuilt();
-        self.tell(&news);
+        match news {
+            Some(news) => self.tell(&news),
+            None => self.0.watchers.tell_to_read_anew(),
+        }
         // What was committed while the atlas was built reached only the old one.
         self.catch_up(&mut cursor).await.map(|_| ())
+    }
+
+    /// How far the first reading has come; `None` where there is a map.
+    pub fn loading(&self) -> Option<super::loading::Stage> {
+        if self.atlas().is_ready() { None } else { Some(self.0.following.loading.stage()) }
     }
 
     /// Reads the change log up to its end. `false`: everything must be read anew.
@@ -407,15 +416,80 @@ impl Look {
     }
 }
 
-fn contents(snapshot: Snapshot) -> Result<Contents, StoreError> {
-    let areas = snapshot.areas.into_iter().map(area_record).collect::<Result<Vec<_>, _>>()?;
-    Ok(Contents {
-        programs: snapshot.programs,
-        items: snapshot.items,
-        areas,
-        needs: snapshot.needs,
-        edition: snapshot.edition,
-    })
+/// Pieces that are read ahead.
+const PIECES_WAITING: usize = 2;
+
+/// Changes that are told after everything was read anew. Whoever watches misses more at once anyway, and is
+/// told to read anew, too.
+const MOST_NEWS: usize = 50_000;
+
+enum DraftError {
+    /// What was read contradicts itself.
+    Bad(BadContents),
+    Stored(StoreError),
+}
+
+impl From<DraftError> for StoreError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Bad(error) => StoreError::Fault(format!("the atlas cannot be built: {error}")),
+            DraftError::Stored(error) => error,
+        }
+    }
+}
+
+/// The new map, and what is new on it for those who watch: every change, as any other; `None` where there are
+/// too many. The first map brings everything, and nobody watches yet.
+fn draft(
+    atlas: &Atlas,
+    loading: &Loading,
+    mut pieces: mpsc::Receiver<Piece>,
+) -> Result<(Draft, Option<Vec<NeedChange>>), DraftError> {
+    let mut draft = Draft::new(Vec::new(), Vec::new(), 0);
+    let mut news = Some(Vec::new());
+    let watched = atlas.is_ready();
+    let mut has_areas = false;
+    while let Some(piece) = pieces.blocking_recv() {
+        match piece {
+            Piece::Catalogue { programs, items, edition, areas, needs } => {
+                loading.begins(areas, needs);
+                draft = Draft::new(programs, items, edition);
+            }
+            Piece::Areas(areas) => {
+                loading.has_read_areas(areas.last().map_or(0, |area| area.id.0));
+                for area in areas {
+                    draft.add_area(area_record(area).map_err(DraftError::Stored)?).map_err(DraftError::Bad)?;
+                }
+            }
+            Piece::Needs(needs) => {
+                if !has_areas {
+                    draft = draft.with_areas().map_err(DraftError::Bad)?;
+                    has_areas = true;
+                }
+                loading.has_read_needs(needs.last().map_or(0, |need| need.id.0));
+                needs.iter().try_for_each(|need| draft.add_need(need)).map_err(DraftError::Bad)?;
+                if watched && let Some(told) = &mut news {
+                    told.extend(news_of(atlas, &needs));
+                    if told.len() > MOST_NEWS {
+                        news = None;
+                    }
+                }
+            }
+        }
+    }
+    Ok((draft, news))
+}
+
+/// What is new in needs read anew, against the map as it stands.
+fn news_of(atlas: &Atlas, needs: &[Need]) -> Vec<NeedChange> {
+    let ids: Vec<_> = needs.iter().map(|need| need.id).collect();
+    let held = atlas.needs_of_ids(&ids, &Sight::All);
+    let news = needs.iter().zip(held).filter_map(|(after, held)| {
+        let before = held.map(|view| view.need);
+        let newer = before.as_ref().is_none_or(|before| before.version < after.version);
+        newer.then_some(NeedChange { before, after: *after })
+    });
+    news.collect()
 }
 
 fn area_record(area: StoredArea) -> Result<AreaRecord, StoreError> {

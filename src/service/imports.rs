@@ -21,6 +21,8 @@ use crate::store::{
     OutsideAid, ProgramRow, PublishAreas, Store, StoreError,
 };
 use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
 
 /// How a run publishes, and who is told how far it has come.
 #[derive(Clone, Copy)]
@@ -112,9 +114,10 @@ pub async fn areas(
     let deepest = plan.areas.iter().map(|a| a.level).max();
     let rows: Vec<AreaRow> = plan.areas.into_iter().filter(|a| a.change != Change::Same).map(area_row).collect();
     if let Some(level) = options.level.or(deepest).filter(|_| !rows.is_empty()) {
-        (terms.progress)(&format!("publishing {} areas", rows.len()), rows.len());
         let (author, source, dry_run) = (terms.author, source.to_owned(), terms.dry_run);
-        store.execute(PublishAreas { author, level, source, rows, dry_run }).await?;
+        let count = rows.len();
+        let publish = store.execute(PublishAreas { author, level, source, rows, dry_run });
+        watched(store, terms, &format!("publishing {count} areas"), count, publish).await?;
     }
     report.published = !terms.dry_run;
     Ok(report)
@@ -144,11 +147,12 @@ pub async fn needs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> Res
         return Ok(report);
     }
     let mut rows = Vec::with_capacity(plan.needs.len());
-    for (at, need) in plan.needs.iter().enumerate() {
+    let spots: Vec<(u32, u64)> = plan.needs.iter().map(|need| (need.file as u32, need.row)).collect();
+    for (at, need) in plan.needs.into_iter().enumerate() {
         let (program, item) = directory.item(&need.item_key)?;
         rows.push(OpeningNeed {
             row: at,
-            external_id: need.external_id.clone(),
+            external_id: need.external_id,
             area: directory.area(&need.area_code)?,
             program,
             item,
@@ -160,19 +164,50 @@ pub async fn needs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> Res
             delivered: need.delivered,
         });
     }
-    (terms.progress)(&format!("publishing {} needs", rows.len()), rows.len());
+    // What was looked up is known now: memory is for what is written.
+    drop((directory, reference));
     let (author, accept_rejects, dry_run) = (terms.author, terms.accept_rejects, terms.dry_run);
-    let done = store.execute(ImportNeeds { author, rows, accept_rejects, dry_run }).await?;
+    let count = rows.len();
+    let publish = store.execute(ImportNeeds { author, rows, accept_rejects, dry_run });
+    let done = watched(store, terms, &format!("publishing {count} needs"), count, publish).await?;
     // What stands may have changed since it was read: the store has the last word.
     for (at, reason) in done.rejected {
-        let Some(need) = plan.needs.get(at) else { continue };
-        let note = note(&report, need.file, need.row, reason);
+        let Some((file, row)) = spots.get(at) else { continue };
+        let note = note(&report, *file as usize, *row, reason);
         report.rejected.push(note);
     }
     report.accepted = done.accepted as u64;
     report.unchanged = done.unchanged as u64;
     report.published = done.published;
     Ok(report)
+}
+
+/// How often whoever waits is told how far it is.
+const TELLING: Duration = Duration::from_secs(2);
+
+/// Sees a publication through, and says from time to time how much of it is written.
+async fn watched<T>(
+    store: &Store,
+    terms: Terms<'_>,
+    what: &str,
+    records: usize,
+    publication: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    (terms.progress)(what, records);
+    let before = store.rows_written();
+    let mut publication = std::pin::pin!(publication);
+    let mut told = 0;
+    loop {
+        if let Ok(done) = tokio::time::timeout(TELLING, &mut publication).await {
+            return done;
+        }
+        let tenths = (store.rows_written() - before) * 10 / (records as u64).max(1);
+        if tenths > told {
+            told = tenths;
+            let rest = if tenths >= 10 { "written; checking and committing".into() } else { format!("{tenths}0 %") };
+            (terms.progress)(&format!("{what}: {rest}"), records);
+        }
+    }
 }
 
 /// Aid that one source tells of. Givers that nobody knows yet are entered under `category`, as

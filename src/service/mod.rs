@@ -17,6 +17,7 @@ mod fresh;
 pub mod help;
 pub mod imports;
 mod letters;
+pub mod loading;
 pub mod matches;
 pub mod needs;
 pub mod organizations;
@@ -27,6 +28,7 @@ pub mod sign_on;
 pub mod tiles;
 pub mod traffic;
 pub mod visits;
+pub mod watch;
 
 pub use error::{Code, Retry, ServiceError};
 
@@ -39,7 +41,7 @@ pub use crate::store::{
 };
 pub use crate::store::{ApiKey, Member, OpenSession};
 
-use crate::atlas::{Atlas, NeedChange, Sight};
+use crate::atlas::{Atlas, Sight};
 use crate::audit::signing::SigningKey;
 use crate::domain::actor::{Actor, Role, User};
 use crate::domain::calendar::Moment;
@@ -52,10 +54,7 @@ use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, broadcast};
-
-/// What a batch of commits did to the needs, for open subscriptions.
-pub type Changes = Arc<Vec<NeedChange>>;
+use tokio::sync::Semaphore;
 
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
@@ -65,7 +64,7 @@ struct Inner {
     atlas: Atlas,
     key: Arc<SigningKey>,
     public_url: OnceLock<String>,
-    changes: broadcast::Sender<Changes>,
+    watchers: watch::Watchers,
     following: follow::Following,
     /// Users by the digest of their key or their session.
     users: fresh::Fresh<[u8; 32], User>,
@@ -78,9 +77,6 @@ struct Inner {
     exports: Semaphore,
 }
 
-/// Batches of changes that a slow subscriber may fall behind before it is told to read anew.
-const CHANGES_KEPT: usize = 1_024;
-
 /// Whoever reads the figures waits no longer for the database.
 const READING: Duration = Duration::from_secs(2);
 
@@ -91,13 +87,12 @@ impl Service {
 
     /// A service that passes off no map as the present one that is older than `stale_after`.
     pub fn with_patience(store: Store, key: Arc<SigningKey>, stale_after: Duration) -> Self {
-        let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let service = Service(Arc::new(Inner {
             store,
             atlas: Atlas::new(),
             key,
             public_url: OnceLock::new(),
-            changes,
+            watchers: watch::Watchers::default(),
             following: follow::Following::new(stale_after),
             users: fresh::Fresh::default(),
             standings: fresh::Fresh::default(),
@@ -182,11 +177,6 @@ impl Service {
     /// A polygon that a caller draws around what they ask for.
     pub fn drawn_shape(&self, field: &str, geojson: &serde_json::Value) -> Result<Shape, ServiceError> {
         Shape::query_geojson(geojson).map_err(|problem| ServiceError::bad(field, problem))
-    }
-
-    /// Every change from now on, after it is committed.
-    pub fn changes(&self) -> broadcast::Receiver<Changes> {
-        self.0.changes.subscribe()
     }
 
     /// What of the needs a caller may see. Exact small counts are for those who need them to give: a

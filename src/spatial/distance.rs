@@ -118,7 +118,7 @@ impl Eye {
     }
 
     /// The lesser of `best` and the metres to the edge.
-    fn nearer(&self, a: Coord<f64>, b: Coord<f64>, best: f64) -> f64 {
+    pub fn nearer(&self, a: Coord<f64>, b: Coord<f64>, best: f64) -> f64 {
         let (south, north) = if a.y <= b.y { (a.y, b.y) } else { (b.y, a.y) };
         let gap = (south - self.lat).max(self.lat - north);
         if EARTH_RADIUS_M * gap.to_radians() - STRAY_M > best {

@@ -135,8 +135,13 @@ pub(super) fn edges_of(polygons: &MultiPolygon<f64>) -> impl Iterator<Item = (Co
 
 /// True where the point is inside or on the border. Rings that do not cross are counted by parity.
 pub(super) fn covers(polygons: &MultiPolygon<f64>, p: Coord<f64>) -> bool {
+    covers_by(edges_of(polygons), p)
+}
+
+/// As [`covers`], by all edges of all rings.
+pub(super) fn covers_by(edges: impl Iterator<Item = (Coord<f64>, Coord<f64>)>, p: Coord<f64>) -> bool {
     let mut inside = false;
-    for (a, b) in edges_of(polygons) {
+    for (a, b) in edges {
         match ray(p, a, b) {
             Ray::Misses => {}
             Ray::Crosses => inside = !inside,
@@ -166,6 +171,11 @@ impl EdgeTree {
     /// The edges that a ray to the east may meet.
     pub fn east_of(&self, p: Coord<f64>) -> impl Iterator<Item = &Edge> {
         self.near(p, Coord { x: 181.0, y: p.y })
+    }
+
+    /// True where an edge and the closed box share a point.
+    pub fn meets_box(&self, low: Coord<f64>, high: Coord<f64>) -> bool {
+        self.near(low, high).any(|edge| meets_box(edge.a, edge.b, low, high))
     }
 
     pub fn meets(&self, a: Coord<f64>, b: Coord<f64>) -> bool {

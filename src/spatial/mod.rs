@@ -13,6 +13,7 @@
 pub mod distance;
 mod edges;
 pub mod index;
+pub mod outlines;
 pub mod shapes;
 mod validity;
 mod wkb;
@@ -23,5 +24,6 @@ mod samples;
 mod tests;
 
 pub use distance::{EARTH_RADIUS_M, distance_between, distance_m};
-pub use index::SpatialIndex;
+pub use index::{Area, Part, SpatialIndex};
+pub use outlines::{Outline, Outlines, Place};
 pub use shapes::{Checked, MAX_QUERY_VERTICES, MAX_VERTICES, QueryShapeError, Repair, Shape, ShapeError};

@@ -160,6 +160,11 @@ impl Shape {
         Self::new(wind(rings))
     }
 
+    /// Polygons that were a shape before.
+    pub(super) fn kept(polygons: MultiPolygon<f64>) -> Option<Shape> {
+        Self::new(polygons).ok()
+    }
+
     /// Little-endian, two-dimensional, always a MultiPolygon.
     pub fn to_wkb(&self) -> Vec<u8> {
         wkb::write(&self.0.polygons)

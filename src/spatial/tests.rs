@@ -57,6 +57,11 @@ impl PlainLoop {
     }
 }
 
+/// Each slot of each part.
+fn slots(parts: Vec<Part>) -> Vec<u32> {
+    parts.into_iter().flat_map(|part| part.slots).collect()
+}
+
 fn has_point(shape: &Shape, p: LonLat) -> bool {
     let p = Coord { x: p.lon(), y: p.lat() };
     shape.polygons().iter().any(|polygon| polygon.intersects(&p))
@@ -73,13 +78,19 @@ struct World {
 
 impl World {
     fn new(name: &'static str, areas: Vec<(Option<Shape>, LonLat)>, reach: f64) -> Self {
-        let areas: Vec<_> = areas.into_iter().enumerate().map(|(i, (s, p))| (3 * i as u32 + 1, s, p)).collect();
+        let areas: Vec<_> = areas.into_iter().enumerate().map(|(i, (s, p))| (i as u32, s, p)).collect();
         let mut places: Vec<LonLat> = areas.iter().map(|(_, _, p)| *p).collect();
         for (a, b) in areas.iter().filter_map(|(_, s, _)| s.as_ref()).flat_map(|s| s.edges()) {
             places.push(at(a.x, a.y));
             places.push(at((a.x + b.x) / 2.0, (a.y + b.y) / 2.0));
         }
-        World { name, index: SpatialIndex::build(areas.iter().cloned()), plain: PlainLoop(areas), places, reach }
+        World {
+            name,
+            index: SpatialIndex::build(areas.iter().map(|(_, s, p)| (s.clone(), *p))),
+            plain: PlainLoop(areas),
+            places,
+            reach,
+        }
     }
 
     fn place(&self, random: &mut Random) -> LonLat {
@@ -138,11 +149,13 @@ impl World {
         match number % 10 {
             0..4 => {
                 let b = self.bounds(random);
-                assert_eq!(self.index.intersecting_bounds(&b), self.plain.intersecting_bounds(&b), "{name} {b:?}");
+                let found = slots(self.index.in_bounds(&[self.index.all()], &b));
+                assert_eq!(found, self.plain.intersecting_bounds(&b), "{name} {b:?}");
             }
             4 | 5 => {
                 let shape = self.query_shape(random);
-                let (found, expected) = (self.index.intersecting_shape(&shape), self.plain.intersecting_shape(&shape));
+                let found = slots(self.index.in_shape(&[self.index.all()], &shape));
+                let expected = self.plain.intersecting_shape(&shape);
                 assert_eq!(found, expected, "{name} {}", shape.to_geojson());
             }
             6 | 7 => {
@@ -151,17 +164,17 @@ impl World {
                     1 if self.plain.0.len() < 500 => *random.pick(&[2.1e7, f64::INFINITY, 1e7]),
                     _ => self.reach * 111_000.0 * random.between(0.0, 1.0).powi(4),
                 };
-                let found = self.index.within_distance(place, radius);
+                let found = self.index.within_distance(&[self.index.all()], place, radius);
                 assert_eq!(found, self.plain.distances(place, radius), "{name} {place:?} {radius}");
             }
             8 => {
                 let count = 1 + random.below(30);
-                let found: Vec<_> = self.index.nearest(place).take(count).collect();
+                let found: Vec<_> = self.index.nearest(&[self.index.all()], place, |_| true).take(count).collect();
                 let mut expected = self.plain.nearest(place);
                 expected.truncate(count);
                 assert_eq!(found, expected, "{name} {place:?}");
             }
-            _ => assert_eq!(self.index.locate(place), self.plain.locate(place), "{name} {place:?}"),
+            _ => assert_eq!(self.index.locate_among(place, |_| true), self.plain.locate(place), "{name} {place:?}"),
         }
     }
 }
@@ -292,32 +305,88 @@ fn of_the_real_rw_of_jakarta_one_is_mended_and_each_has_its_point_inside() {
 #[test]
 fn an_empty_index_answers_everything_with_nothing() {
     let empty = SpatialIndex::build([]);
+    let all = [empty.all()];
     let everywhere = Bounds::new(-180.0, -90.0, 180.0, 90.0).expect("a box");
-    assert!(empty.is_empty() && empty.intersecting_bounds(&everywhere).is_empty());
-    assert!(empty.intersecting_shape(&boxed(0.0, 0.0, 1.0, 1.0)).is_empty());
-    assert!(empty.within_distance(at(0.0, 0.0), f64::INFINITY).is_empty());
-    assert_eq!((empty.nearest(at(0.0, 0.0)).next(), empty.locate(at(0.0, 0.0))), (None, None));
+    assert!(empty.is_empty() && empty.in_bounds(&all, &everywhere).is_empty());
+    assert!(empty.in_shape(&all, &boxed(0.0, 0.0, 1.0, 1.0)).is_empty());
+    assert!(empty.within_distance(&all, at(0.0, 0.0), f64::INFINITY).is_empty());
+    let nearest = empty.nearest(&all, at(0.0, 0.0), |_| true).next();
+    assert_eq!((nearest, empty.locate_among(at(0.0, 0.0), |_| true)), (None, None));
 }
 
 #[test]
 fn a_point_on_a_shared_border_belongs_to_the_lower_code() {
     let (west, east) = (boxed(0.0, 0.0, 1.0, 1.0), boxed(1.0, 0.0, 2.0, 1.0));
-    let index =
-        SpatialIndex::build([(9, Some(west), at(0.5, 0.5)), (4, Some(east), at(1.5, 0.5)), (1, None, at(1.0, 0.5))]);
-    assert_eq!(index.locate(at(1.0, 0.5)), Some(4));
-    assert_eq!(index.locate_among(at(1.0, 0.5), |slot| slot != 4), Some(9));
-    assert_eq!(index.locate(at(0.5, 0.5)), Some(9));
-    assert_eq!(index.locate(at(2.5, 0.5)), None);
+    let index = SpatialIndex::build([(None, at(1.0, 0.5)), (Some(east), at(1.5, 0.5)), (Some(west), at(0.5, 0.5))]);
+    assert_eq!(index.locate_among(at(1.0, 0.5), |_| true), Some(1));
+    assert_eq!(index.locate_among(at(1.0, 0.5), |slot| slot != 1), Some(2));
+    assert_eq!(index.locate_among(at(0.5, 0.5), |_| true), Some(2));
+    assert_eq!(index.locate_among(at(2.5, 0.5), |_| true), None);
 }
 
 #[test]
 fn a_radius_that_is_negative_or_no_number_finds_nothing() {
-    let index = SpatialIndex::build([(1, Some(boxed(0.0, 0.0, 1.0, 1.0)), at(0.5, 0.5))]);
+    let index = SpatialIndex::build([(Some(boxed(0.0, 0.0, 1.0, 1.0)), at(0.5, 0.5))]);
+    let within = |place, radius| index.within_distance(&[index.all()], place, radius);
     for radius in [-1.0, f64::NAN, f64::NEG_INFINITY] {
-        assert!(index.within_distance(at(0.5, 0.5), radius).is_empty(), "{radius}");
+        assert!(within(at(0.5, 0.5), radius).is_empty(), "{radius}");
     }
-    assert_eq!(index.within_distance(at(0.5, 0.5), 0.0), vec![(1, 0.0)]);
-    assert_eq!(index.within_distance(at(1.0, 1.0), 0.0), vec![(1, 0.0)]);
+    assert_eq!(within(at(0.5, 0.5), 0.0), vec![(0, 0.0)]);
+    assert_eq!(within(at(1.0, 1.0), 0.0), vec![(0, 0.0)]);
+}
+
+/// The areas of a world as the children of others, three deep, some of the parents without a shape.
+fn nested(world: &World, random: &mut Random) -> SpatialIndex {
+    let mut outlines = Outlines::default();
+    let areas = &world.plain.0;
+    let mut nested: Vec<Area> = Vec::new();
+    for (slot, shape, point) in areas {
+        let outline = shape.as_ref().map(|shape| outlines.push(shape));
+        nested.push(Area { outline, point: Some(*point), end: slot + 1 });
+    }
+    let mut slot = 0;
+    while slot < nested.len() {
+        let end = (slot + 1 + random.below(40)).min(nested.len());
+        nested[slot].end = end as u32;
+        let mut child = slot + 1;
+        while child < end {
+            let last = (child + 1 + random.below(9)).min(end);
+            nested[child].end = last as u32;
+            child = last;
+        }
+        slot = end;
+    }
+    SpatialIndex::new(outlines, nested.into_iter())
+}
+
+#[test]
+fn a_hierarchy_changes_no_answer_and_what_is_taken_whole_is_whole() {
+    let mut random = Random::seeded(61);
+    for world in [patchwork(&mut random), globe(&mut random)] {
+        let index = nested(&world, &mut random);
+        let mut runs = 0;
+        for _ in 0..600 {
+            let (place, b) = (world.place(&mut random), world.bounds(&mut random));
+            let found = index.in_bounds(&[index.all()], &b);
+            for run in found.iter().filter(|part| part.whole) {
+                assert_eq!(index.tops(run.slots.clone()).map(|top| index.end(top)).last(), Some(run.slots.end));
+                runs += 1;
+            }
+            assert_eq!(slots(found.clone()), world.plain.intersecting_bounds(&b), "{} {b:?}", world.name);
+            let shape = world.query_shape(&mut random);
+            let expected = world.plain.intersecting_shape(&shape);
+            assert_eq!(slots(index.in_shape(&[index.all()], &shape)), expected, "{}", shape.to_geojson());
+            let both: Vec<u32> =
+                slots(found.clone()).into_iter().filter(|slot| expected.binary_search(slot).is_ok()).collect();
+            assert_eq!(slots(index.in_shape(&found, &shape)), both, "one after the other");
+            let near: Vec<_> = index.nearest(&found, place, |_| true).collect();
+            let mut expected = world.plain.nearest(place);
+            expected.retain(|(slot, _)| Part::any_has(&found, *slot));
+            assert_eq!(near, expected, "{} {place:?} {b:?}", world.name);
+            assert_eq!(index.locate_among(place, |_| true), world.plain.locate(place));
+        }
+        assert!(runs > 20, "only {runs} runs in {}", world.name);
+    }
 }
 
 #[test]

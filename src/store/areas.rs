@@ -1,11 +1,9 @@
 //! Areas: published in editions, each in one transaction.
 
 use super::audit::{self, Entry};
-use super::dialect::Column::{Int, Real, Text};
-use super::dialect::Dialect;
+use super::batch::{Batch, Cell, Kind};
 use super::error::StoreError;
 use super::ledger::expect_rows;
-use super::rows::batch;
 use super::write::{Command, Tx};
 use super::{Author, Store};
 use crate::audit::state;
@@ -13,7 +11,6 @@ use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::ids::AreaId;
 use crate::domain::place::LonLat;
 use sea_orm::FromQueryResult;
-use serde_json::json;
 use std::collections::HashMap;
 
 /// One area of an edition. What is `None` keeps what stands.
@@ -97,52 +94,56 @@ impl Command for PublishAreas {
 }
 
 async fn upsert(tx: &mut Tx, edition: i64, rows: &[&AreaRow]) -> Result<(), StoreError> {
-    let columns = [
-        ("code", Text),
-        ("name", Text),
-        ("label", Text),
-        ("level", Int),
-        ("parent", Text),
-        ("lon", Real),
-        ("lat", Real),
-        ("geometry", Text),
-        ("shape_source", Text),
-        ("households", Int),
-        ("poor_households", Int),
-        ("bps_code", Text),
-    ];
-    let unhex = match tx.dialect {
-        Dialect::Postgres => "decode(r.geometry, 'hex')",
-        Dialect::Sqlite => "unhex(r.geometry)",
+    let mut batch = Batch::new([
+        ("code", Kind::Plain),
+        ("name", Kind::Text),
+        ("label", Kind::Text),
+        ("level", Kind::Int),
+        ("parent", Kind::Text),
+        ("lon", Kind::Real),
+        ("lat", Kind::Real),
+        ("geometry", Kind::Bytes),
+        ("shape_source", Kind::Text),
+        ("households", Kind::Int),
+        ("poor_households", Kind::Int),
+        ("bps_code", Kind::Text),
+    ]);
+    for row in rows {
+        let parent = row.code.parent();
+        let shape_source = row.geometry.as_ref().map(|_| if row.generated { "GENERATED" } else { "IMPORTED" });
+        batch.push([
+            row.code.as_str().into(),
+            row.name.as_str().into(),
+            row.label.as_deref().into(),
+            row.code.level().number().into(),
+            parent.as_ref().map(AreaCode::as_str).into(),
+            row.point.map(LonLat::lon).into(),
+            row.point.map(LonLat::lat).into(),
+            Cell::Bytes(row.geometry.clone()),
+            shape_source.into(),
+            row.households.into(),
+            row.poor_households.into(),
+            row.bps_code.as_deref().into(),
+        ]);
+    }
+    let sql = |source: &str| {
+        format!(
+            "INSERT INTO area (code, name, label, level, parent_id, lon, lat, geometry, shape_source, households,
+             poor_households, bps_code, edition_id)
+             SELECT r.code, r.name, r.label, r.level, p.id, r.lon, r.lat, r.geometry, r.shape_source, r.households,
+             r.poor_households, r.bps_code, {edition} FROM {source} LEFT JOIN area p ON p.code = r.parent WHERE true
+             ON CONFLICT (code) DO UPDATE SET name = excluded.name, label = COALESCE(excluded.label, area.label),
+             lon = COALESCE(excluded.lon, area.lon), lat = COALESCE(excluded.lat, area.lat),
+             geometry = COALESCE(excluded.geometry, area.geometry),
+             shape_source = COALESCE(excluded.shape_source, area.shape_source),
+             households = COALESCE(excluded.households, area.households),
+             poor_households = COALESCE(excluded.poor_households, area.poor_households),
+             bps_code = COALESCE(excluded.bps_code, area.bps_code), edition_id = excluded.edition_id"
+        )
     };
-    let sql = format!(
-        "INSERT INTO area (code, name, label, level, parent_id, lon, lat, geometry, shape_source, households,
-         poor_households, bps_code, edition_id)
-         SELECT r.code, r.name, r.label, r.level, p.id, r.lon, r.lat, {unhex}, r.shape_source, r.households,
-         r.poor_households, r.bps_code, CAST($2 AS BIGINT) FROM {} LEFT JOIN area p ON p.code = r.parent WHERE true
-         ON CONFLICT (code) DO UPDATE SET name = excluded.name, label = COALESCE(excluded.label, area.label),
-         lon = COALESCE(excluded.lon, area.lon), lat = COALESCE(excluded.lat, area.lat),
-         geometry = COALESCE(excluded.geometry, area.geometry),
-         shape_source = COALESCE(excluded.shape_source, area.shape_source),
-         households = COALESCE(excluded.households, area.households),
-         poor_households = COALESCE(excluded.poor_households, area.poor_households),
-         bps_code = COALESCE(excluded.bps_code, area.bps_code), edition_id = excluded.edition_id",
-        tx.dialect.rows("$1", &columns)
-    );
-    let values = batch(rows, |r| {
-        let shape_source = r.geometry.as_ref().map(|_| if r.generated { "GENERATED" } else { "IMPORTED" });
-        json!({"code": r.code.as_str(), "name": r.name, "label": r.label, "level": r.code.level().number(),
-               "parent": r.code.parent().map(|p| p.to_string()), "lon": r.point.map(LonLat::lon),
-               "lat": r.point.map(LonLat::lat), "geometry": r.geometry.as_deref().map(hex),
-               "shape_source": shape_source, "households": r.households, "poor_households": r.poor_households,
-               "bps_code": r.bps_code})
-    });
-    expect_rows(tx.run(&sql, [values, edition.into()]).await?, rows.len())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+    expect_rows(tx.run_batch(&batch, sql).await?, rows.len())?;
+    tx.has_written(rows.len());
+    Ok(())
 }
 
 /// What an import compares its rows with.

@@ -23,7 +23,7 @@ use crate::audit::{FIRST_SEQUENCE, Leaf, LeafText, State, state, text_of};
 use crate::domain::calendar::Moment;
 use crate::domain::claim::ClaimLine;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{ClaimId, DeliveryId, OrganizationId, UserId};
+use crate::domain::ids::{ClaimId, DeliveryId, NeedId, OrganizationId, UserId};
 use crate::domain::need::Need;
 use crate::planted::planted;
 use sea_orm::FromQueryResult;
@@ -197,22 +197,59 @@ pub(super) fn pack(now: Moment, author: Author, entries: &[Entry]) -> Vec<Pack> 
             packs.len() - 1
         });
         last.insert(subject, at);
+        packs[at].add(&actor, entry);
+    }
+    packs
+}
+
+/// Needs whose first entries share a pack where an import brings them: those of a hundred ids in a row.
+const NEEDS_IN_PACK: i64 = 100;
+
+/// What the first entry of a need that an import brought is kept under.
+pub(super) fn topic_of_imported(need: NeedId) -> String {
+    format!("needs-{}", need.0.div_euclid(NEEDS_IN_PACK))
+}
+
+/// Packs for new needs, ascending by id, and for the lines of the claim that holds their balances. One pack
+/// for each of millions of needs would make the log dearer than all else.
+pub(super) fn pack_imported(
+    now: Moment,
+    author: Author,
+    action: &'static str,
+    needs: &[Need],
+    lines: &[ClaimLine],
+) -> Vec<Pack> {
+    let actor = author_text(author);
+    let mut packs = Vec::new();
+    for alike in needs.chunk_by(|a, b| a.id.0.div_euclid(NEEDS_IN_PACK) == b.id.0.div_euclid(NEEDS_IN_PACK)) {
+        let mut pack = Pack { topic: topic_of_imported(alike[0].id), at: now, entries: 0, leaves: String::new() };
+        alike.iter().for_each(|need| pack.add(&actor, &need_entry(need, action)));
+        packs.push(pack);
+    }
+    for alike in lines.chunk_by(|a, b| a.claim == b.claim).flat_map(|of_claim| of_claim.chunks(PACK_SIZE as usize)) {
+        let mut pack = Pack { topic: alike[0].claim.to_string(), at: now, entries: 0, leaves: String::new() };
+        alike.iter().for_each(|line| pack.add(&actor, &line_entry(line, action)));
+        packs.push(pack);
+    }
+    packs
+}
+
+impl Pack {
+    fn add(&mut self, actor: &str, entry: &Entry) {
         let leaf = LeafText {
-            at: now.0,
-            actor: &actor,
+            at: self.at.0,
+            actor,
             action: entry.action,
-            subject,
+            subject: &entry.subject,
             version: entry.version,
             state: &entry.state,
         };
-        let pack = &mut packs[at];
-        if pack.entries > 0 {
-            pack.leaves.push('\n');
+        if self.entries > 0 {
+            self.leaves.push('\n');
         }
-        pack.entries += 1;
-        leaf.write(&mut pack.leaves);
+        self.entries += 1;
+        leaf.write(&mut self.leaves);
     }
-    packs
 }
 
 /// Writes packs, in their order. The locks of all records in them are held.
@@ -458,10 +495,13 @@ struct PackRow {
     leaves: String,
 }
 
-/// The claims under which entries of a record are kept, besides its own topic: `$2` is its number.
+/// The topics under which entries of a record are kept, besides its own: `$2` is its number.
 fn claims_of_subject(kind: &str) -> Option<&'static str> {
     match kind {
-        "need" => Some("SELECT 'claim-' || claim_id FROM claim_line WHERE need_id = $2"),
+        // And those of the import that brought it: see `topic_of_imported`.
+        "need" => {
+            Some("SELECT 'claim-' || claim_id FROM claim_line WHERE need_id = $2 UNION SELECT 'needs-' || ($2 / 100)")
+        }
         "line" => Some("SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2"),
         "offer" => Some("SELECT 'claim-' || id FROM claim WHERE offer_id = $2"),
         "delivery" => Some("SELECT 'claim-' || claim_id FROM delivery WHERE id = $2"),

@@ -188,9 +188,11 @@ impl Latest {
     }
 
     /// An entry is kept under its record, or under the claim that moved it at this moment; what the claim
-    /// itself went through stands before.
+    /// itself went through stands before. The first entry of a need may be kept beside those of its import.
     fn belongs(&self, leaf: &Leaf, topic: &str) -> bool {
+        let imported = || leaf.subject.parse().is_ok_and(|need| audit::topic_of_imported(need) == topic);
         leaf.subject == topic
+            || leaf.version == 1 && imported()
             || leaf.state.get("claim").is_some_and(|claim| *claim == Value::from(topic))
             || self.moved.get(&(topic.to_owned(), leaf.subject.clone())) == Some(&leaf.at)
             || self.offers.get(topic) == Some(&leaf.subject) && self.at_work.get(topic) == Some(&leaf.at)

@@ -13,7 +13,6 @@ pub enum Dialect {
 #[derive(Debug, Clone, Copy)]
 pub enum Column {
     Int,
-    Real,
     Text,
 }
 
@@ -56,7 +55,6 @@ impl Dialect {
                     .map(|(name, kind)| {
                         let kind = match kind {
                             Column::Int => "bigint",
-                            Column::Real => "double precision",
                             Column::Text => "text",
                         };
                         format!("{name} {kind}")

@@ -30,6 +30,7 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use tokio::sync::mpsc;
 
 /// How far a follower has read, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,25 @@ pub struct Snapshot {
     pub edition: i64,
 }
 
+/// A part of everything, small enough to be held beside what is made of it.
+#[derive(Debug)]
+pub enum Piece {
+    /// Comes first.
+    Catalogue {
+        programs: Vec<Program>,
+        items: Vec<Item>,
+        /// The number of the latest edition of areas.
+        edition: i64,
+        /// How many there are to come, about.
+        areas: i64,
+        needs: i64,
+    },
+    /// In no certain order.
+    Areas(Vec<StoredArea>),
+    /// After all areas, in no certain order.
+    Needs(Vec<Need>),
+}
+
 /// What has happened since a cursor.
 #[derive(Debug)]
 pub enum Feed {
@@ -88,6 +108,31 @@ struct AreaRecord {
     households: Option<i64>,
     poor_households: Option<i64>,
     bps_code: Option<String>,
+}
+
+impl AreaRecord {
+    fn into_area(self) -> Result<StoredArea, StoreError> {
+        let code: AreaCode = self.code.parse().map_err(|_| StoreError::corrupt("area code"))?;
+        let digest = AreaDigest {
+            code: self.code,
+            name: self.name,
+            label: self.label,
+            lon: self.lon,
+            lat: self.lat,
+            geometry: self.geometry,
+            households: self.households,
+            poor_households: self.poor_households,
+            bps_code: self.bps_code,
+        };
+        let generated = self.shape_source.as_deref() == Some("GENERATED");
+        Ok(StoredArea { id: AreaId(self.id), code, generated, digest })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Sizes {
+    areas: i64,
+    needs: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -141,6 +186,12 @@ struct Elsewhere {
 const MOST: i64 = 20_000;
 /// Needs read in one statement, which has a time limit.
 const NEEDS_AT_ONCE: usize = 5_000;
+/// Changed needs that are read one by one; whoever has missed more, as after an import, is quicker in reading
+/// everything.
+const MOST_NEEDS: usize = 50_000;
+/// Rows of one piece: shapes make areas large.
+const AREAS_IN_PIECE: i64 = 5_000;
+const NEEDS_IN_PIECE: i64 = 10_000;
 
 /// What makes a PostgreSQL another one to its followers, and what fewer rights leave of it. After a
 /// crash numbers of transactions that left no trace are given again: then statistics start anew,
@@ -215,8 +266,33 @@ impl Store {
         tx.commit().await.map_err(fail)
     }
 
-    /// Everything, as of one moment.
+    /// Everything, as of one moment. For small databases: it is held in memory as a whole.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let (mut catalogue, mut areas, mut needs) = ((Vec::new(), Vec::new(), 0), Vec::new(), Vec::new());
+        let (hand_over, mut pieces) = mpsc::channel(1);
+        let taking = async {
+            while let Some(piece) = pieces.recv().await {
+                match piece {
+                    Piece::Catalogue { programs, items, edition, .. } => catalogue = (programs, items, edition),
+                    Piece::Areas(mut more) => areas.append(&mut more),
+                    Piece::Needs(mut more) => needs.append(&mut more),
+                }
+            }
+        };
+        let (cursor, ()) = tokio::join!(self.read_everything(hand_over), taking);
+        let cursor = cursor?;
+        // Sorted here and not by the database, whose collation may put dots elsewhere.
+        areas.sort_by(|a: &StoredArea, b| a.code.cmp(&b.code));
+        let (programs, items, edition) = catalogue;
+        Ok(Snapshot { programs, items, areas, needs, edition, cursor })
+    }
+
+    /// Hands over everything, as of one moment, piece by piece.
+    pub async fn read_everything(&self, to: mpsc::Sender<Piece>) -> Result<Cursor, StoreError> {
+        let take = async |piece| {
+            let gone = |_| StoreError::Fault("nobody takes what is read any more".into());
+            to.send(piece).await.map_err(gone)
+        };
         let options = match self.dialect {
             Dialect::Postgres => TransactionOptions {
                 isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -238,46 +314,40 @@ impl Store {
             self.watch(&tx, &format!("SELECT {PROGRAM_COLUMNS} FROM program ORDER BY key"), []).await?;
         let items: Vec<ItemRecord> =
             self.watch(&tx, &format!("SELECT {ITEM_COLUMNS} FROM item ORDER BY key"), []).await?;
-        let areas: Vec<AreaRecord> = self
-            .watch(
-                &tx,
-                "SELECT id, code, name, label, lon, lat, geometry, shape_source, households, poor_households, bps_code
-                 FROM area",
-                [],
-            )
-            .await?;
-        let needs: Vec<NeedRow> = self.watch(&tx, &format!("SELECT {NEED_COLUMNS} FROM need"), []).await?;
-        // Nothing was written; how the transaction ends does not matter.
-        let _ = tx.rollback().await;
-        let mut areas = areas
-            .into_iter()
-            .map(|a| {
-                let code: AreaCode = a.code.parse().map_err(|_| StoreError::corrupt("area code"))?;
-                let digest = AreaDigest {
-                    code: a.code,
-                    name: a.name,
-                    label: a.label,
-                    lon: a.lon,
-                    lat: a.lat,
-                    geometry: a.geometry,
-                    households: a.households,
-                    poor_households: a.poor_households,
-                    bps_code: a.bps_code,
-                };
-                let generated = a.shape_source.as_deref() == Some("GENERATED");
-                Ok(StoredArea { id: AreaId(a.id), code, generated, digest })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        // Sorted here and not by the database, whose collation may put dots elsewhere.
-        areas.sort_by(|a, b| a.code.cmp(&b.code));
-        Ok(Snapshot {
+        // The last ids tell about how many there are, and cost nothing.
+        let last = "SELECT COALESCE((SELECT max(id) FROM area), 0) AS areas,
+             COALESCE((SELECT max(id) FROM need), 0) AS needs";
+        let sizes: Vec<Sizes> = self.watch(&tx, last, []).await?;
+        let Sizes { areas, needs } = sizes.into_iter().next().ok_or_else(|| StoreError::corrupt("count"))?;
+        take(Piece::Catalogue {
             programs: programs.into_iter().map(ProgramRecord::into_program).collect(),
             items: items.into_iter().map(ItemRecord::into_item).collect::<Result<_, _>>()?,
-            areas,
-            needs: needs.into_iter().map(NeedRow::into_need).collect::<Result<_, _>>()?,
             edition: cursor.edition,
-            cursor,
+            areas,
+            needs,
         })
+        .await?;
+        let sql =
+            "SELECT id, code, name, label, lon, lat, geometry, shape_source, households, poor_households, bps_code
+             FROM area WHERE id > $1 ORDER BY id LIMIT $2";
+        let mut after = i64::MIN;
+        loop {
+            let rows: Vec<AreaRecord> = self.watch(&tx, sql, [after.into(), AREAS_IN_PIECE.into()]).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            take(Piece::Areas(rows.into_iter().map(AreaRecord::into_area).collect::<Result<_, _>>()?)).await?;
+        }
+        let sql = format!("SELECT {NEED_COLUMNS} FROM need WHERE id > $1 ORDER BY id LIMIT $2");
+        let mut after = i64::MIN;
+        loop {
+            let rows: Vec<NeedRow> = self.watch(&tx, &sql, [after.into(), NEEDS_IN_PIECE.into()]).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            take(Piece::Needs(rows.into_iter().map(NeedRow::into_need).collect::<Result<_, _>>()?)).await?;
+        }
+        // Nothing was written; how the transaction ends does not matter.
+        let _ = tx.rollback().await;
+        Ok(cursor)
     }
 
     /// What has happened since `cursor`. One statement where nothing has. Commits whose needs the
@@ -315,6 +385,9 @@ impl Store {
             if let Some(needs) = look.needs.filter(|_| !look.position.is_some_and(&already)) {
                 let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
                 changed.extend(needs);
+                if changed.len() > MOST_NEEDS {
+                    return Ok(Feed::StartAnew);
+                }
             }
             marks = Some(look.marks);
         }

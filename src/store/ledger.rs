@@ -230,23 +230,6 @@ impl Book {
         }
     }
 
-    /// A book over needs that this transaction has just inserted, with nothing allocated. They are
-    /// nobody else's yet, and this book writes their first version.
-    pub async fn of_new_needs(
-        tx: &mut Tx,
-        author: Author,
-        action: &'static str,
-        needs: Vec<Need>,
-    ) -> Result<Book, StoreError> {
-        let mut book = Book::empty(tx.now().await?, author, action);
-        for need in needs {
-            let none = Need { version: 0, ..need };
-            book.needs.insert(need.id, Moved { before: none, settled: none, after: need });
-            book.touched.needs.insert(need.id);
-        }
-        Ok(book)
-    }
-
     async fn lock_offers(&mut self, tx: &mut Tx, asked: &[OfferId]) -> Result<(), StoreError> {
         let claims: BTreeSet<i64> = self.lines.values().map(|l| l.before.claim.0).collect();
         let mut wanted: BTreeSet<i64> = asked.iter().map(|o| o.0).collect();

@@ -24,6 +24,7 @@ mod group;
 mod help;
 mod idempotency;
 mod identities;
+mod intake;
 mod ledger;
 mod needs;
 mod opening;
@@ -52,7 +53,7 @@ pub use error::StoreError;
 pub use evidence::OverlapCount;
 pub use exports::{ExportFilter, ExportReach, ExportedLine, ExportedParties, ExportedTrip};
 pub use faults::{Fault, FaultStep, Faults};
-pub use feed::{Cursor, Feed, Snapshot, StoredArea};
+pub use feed::{Cursor, Feed, Piece, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};
 pub use identities::FindIdentity;
 pub use needs::{
@@ -87,6 +88,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult,
     QueryResult, Statement, Value,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -126,6 +128,8 @@ pub struct Store {
     metrics: Metrics,
     /// Has a receiver for each command that runs, its caller there or not.
     running: watch::Sender<()>,
+    /// Rows that imports have written, committed or not.
+    written: Arc<AtomicU64>,
 }
 
 /// How a store is opened.
@@ -204,6 +208,7 @@ impl Store {
             follower: Arc::default(),
             metrics: Metrics::new(dialect.name()),
             running: watch::Sender::default(),
+            written: Arc::default(),
         };
         if dialect == Dialect::Postgres
             && let Err(StoreError::Fault(cause)) = store.read_one(&format!("SELECT {}", store.life), []).await
@@ -278,6 +283,11 @@ impl Store {
     /// `sqlite` or `postgres`.
     pub fn database_name(&self) -> &'static str {
         self.dialect.name()
+    }
+
+    /// How many rows the imports of this process have written so far, committed or not.
+    pub fn rows_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Where this process counts. Whoever shares the store shares it.

@@ -2,9 +2,10 @@
 
 use super::batch::Writes;
 use super::claims::{NewClaim, NewLine, insert_lines};
-use super::dialect::Column::{Int, Text};
+use super::dialect::Column::Text;
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
+use super::intake::{self, Balance, NewNeed};
 use super::ledger::{self, Book, Lines};
 use super::rows::{self, IdRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, batch, ids};
 use super::write::{Command, Tx, column};
@@ -311,13 +312,11 @@ struct Known {
     external_id: String,
 }
 
-#[derive(FromQueryResult)]
-struct Inserted {
-    id: i64,
-}
-
-/// Rows of one insert statement: bounds the size of one parameter.
+/// Rows of one statement: bounds the size of one parameter.
 const CHUNK: usize = 2_000;
+
+/// New needs that are written in one go.
+const NEW_AT_ONCE: usize = 8_000;
 
 impl Command for ImportNeeds {
     type Answer = ImportedNeeds;
@@ -431,62 +430,27 @@ impl ImportNeeds {
         opening: &mut Option<ClaimId>,
         report: &mut ImportedNeeds,
     ) -> Result<BTreeSet<AreaId>, StoreError> {
-        let mut areas = BTreeSet::new();
-        let columns = [
-            ("ord", Int),
-            ("area_id", Int),
-            ("program_id", Int),
-            ("item_id", Int),
-            ("period_start", Text),
-            ("period_end", Text),
-            ("required", Int),
-            ("severity", Int),
-            ("status", Text),
-            ("external_id", Text),
-            ("first_right_until", Int),
-        ];
         let now = tx.now().await?;
         let rights = FirstRights::read(tx, now).await?;
-        // The order of the rows is the order of the generated ids: both databases draw them row by
-        // row from an ordered select, and the ids are sorted below.
-        let sql = format!(
-            "INSERT INTO need (area_id, program_id, item_id, period_start, period_end, required, reserved, delivered,
-             severity, status, external_id, first_right_until, version)
-             SELECT area_id, program_id, item_id, period_start, period_end, required, 0, 0, severity, status,
-             external_id, first_right_until, 1 FROM {} ORDER BY ord RETURNING id",
-            tx.dialect.rows("$1", &columns)
-        );
-        for chunk in rows.chunks(CHUNK) {
-            let values = batch(chunk.iter().enumerate(), |(i, r)| {
-                json!({"ord": i, "area_id": r.area.0, "program_id": r.program.0, "item_id": r.item.0,
-                       "period_start": r.period.start.to_string(), "period_end": r.period.end.to_string(),
-                       "required": r.required.get(), "severity": r.severity.get(), "status": r.status.word(),
-                       "external_id": r.external_id, "first_right_until": r.first_right(&rights).map(|m| m.0)})
-            });
-            let mut inserted: Vec<i64> =
-                tx.all::<Inserted, 1>(&sql, [values]).await?.into_iter().map(|i| i.id).collect();
-            inserted.sort_unstable();
-            ledger::expect_rows(inserted.len() as u64, chunk.len())?;
-            let mut needs = Vec::with_capacity(chunk.len());
-            for (id, row) in inserted.iter().zip(chunk) {
-                needs.push(row.blank(NeedId(*id), &rights)?);
+        let mut areas = BTreeSet::new();
+        for chunk in rows.chunks(NEW_AT_ONCE) {
+            let claim = match chunk.iter().any(|row| !row.allocated.is_zero()) {
+                true => Some(self.opening_claim(tx, opening).await?),
+                false => None,
+            };
+            let mut new = Vec::with_capacity(chunk.len());
+            for row in chunk {
+                let balance = claim.filter(|_| !row.allocated.is_zero()).map(|claim| Balance {
+                    claim,
+                    quantity: row.allocated,
+                    delivered: row.delivered,
+                    status: rules::opening_status(row.allocated, row.delivered),
+                });
+                let need = row.blank(NeedId(0), &rights)?;
+                new.push(NewNeed { need, external_id: row.external_id.as_deref(), balance });
             }
-            let mut book = Book::of_new_needs(tx, self.author, "needs.import", needs).await?;
-            let balances: Vec<(NeedId, &&OpeningNeed)> = inserted
-                .iter()
-                .zip(chunk)
-                .filter(|(_, row)| !row.allocated.is_zero())
-                .map(|(id, row)| (NeedId(*id), row))
-                .collect();
-            if !balances.is_empty() {
-                let claim = self.opening_claim(tx, opening).await?;
-                let lines: Vec<NewLine> = balances.iter().map(|(id, row)| row.opening_line(claim, *id)).collect();
-                for line in insert_lines(tx, &lines).await? {
-                    book.add_line(line, None)?;
-                }
-            }
-            areas.append(&mut book.areas_to_judge());
-            book.close(tx).await?;
+            intake::insert(tx, now, self.author, "needs.import", &new).await?;
+            areas.extend(chunk.iter().map(|row| row.area));
             report.accepted += chunk.len();
         }
         Ok(areas)

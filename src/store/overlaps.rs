@@ -5,6 +5,7 @@
 
 use super::audit::{self, Entry};
 use super::dialect::Column::{Int, Text};
+use super::dialect::Dialect;
 use super::error::StoreError;
 use super::ledger::expect_rows;
 use super::rows::{batch, day, ids, period, quantity};
@@ -203,18 +204,42 @@ pub(super) async fn recompute(
     author: Author,
     areas: &BTreeSet<AreaId>,
 ) -> Result<(), StoreError> {
-    let areas: Vec<AreaId> = areas.iter().copied().collect();
+    let mut areas: Vec<AreaId> = areas.iter().copied().collect();
+    let very_many = areas.len() > ONE_BY_ONE;
+    if very_many {
+        // The whole table instead of each row: whoever brings something to an area locks its row, and waits.
+        if tx.dialect == Dialect::Postgres {
+            tx.run("SET LOCAL lock_timeout = '60s'", []).await?;
+            tx.run("LOCK TABLE area IN EXCLUSIVE MODE", []).await?;
+        }
+        let sql = "SELECT DISTINCT area_id AS id FROM need WHERE delivered > 0
+             UNION SELECT area_id FROM distribution UNION SELECT area_id FROM overlap";
+        let served: Vec<super::rows::IdRow> = tx.all(sql, []).await?;
+        let served: BTreeSet<i64> = served.into_iter().map(|row| row.id).collect();
+        areas.retain(|area| served.contains(&area.0));
+    }
     for step in areas.chunks(STEP) {
-        recompute_step(tx, now, author, step).await?;
+        recompute_step(tx, now, author, step, !very_many).await?;
     }
     Ok(())
 }
 
-async fn recompute_step(tx: &mut Tx, now: Moment, author: Author, areas: &[AreaId]) -> Result<(), StoreError> {
+/// Beyond so many areas their table is locked as a whole.
+const ONE_BY_ONE: usize = 20_000;
+
+async fn recompute_step(
+    tx: &mut Tx,
+    now: Moment,
+    author: Author,
+    areas: &[AreaId],
+    lock: bool,
+) -> Result<(), StoreError> {
     let set = tx.dialect.numbers("$1");
     let wanted = ids(areas.iter().map(|a| a.0));
-    let locked = format!("SELECT id FROM area WHERE id {set} ORDER BY id{}", tx.dialect.lock());
-    let _: Vec<super::rows::IdRow> = tx.all(&locked, [wanted.clone()]).await?;
+    if lock {
+        let locked = format!("SELECT id FROM area WHERE id {set} ORDER BY id{}", tx.dialect.lock());
+        let _: Vec<super::rows::IdRow> = tx.all(&locked, [wanted.clone()]).await?;
+    }
     // Most areas of an import have nothing to find. Asked only under the locks: what another
     // transaction has brought meanwhile counts.
     let narrowed = format!(

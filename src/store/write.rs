@@ -14,6 +14,8 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A change to the database, run as one transaction. It may be run again after a lost race, so
@@ -68,9 +70,15 @@ pub struct Tx {
     pub(super) expired: usize,
     faults: Faults,
     metrics: Metrics,
+    written: Arc<AtomicU64>,
 }
 
 impl Tx {
+    /// So many rows of an import more are written, for whoever watches it.
+    pub(super) fn has_written(&self, rows: usize) {
+        self.written.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
     /// The database's clock. Taken after the locks: a claim that waited decides by the moment at
     /// which it got its turn.
     pub async fn now(&mut self) -> Result<Moment, StoreError> {
@@ -302,6 +310,7 @@ impl Store {
             expired: 0,
             faults: self.faults.clone(),
             metrics: self.metrics.clone(),
+            written: self.written.clone(),
         };
         match command.run(&mut tx).await {
             Ok(answer) if tx.abandoned => {

@@ -109,7 +109,8 @@ fn shapes<'a>(
     tile: TileId,
     areas: impl Iterator<Item = &'a AreaRef>,
 ) -> Result<MvtTileBuilder, MvtError> {
-    let drawn = areas.filter_map(|area| Some((area, plane::drawn(area.shape()?, tile)))).filter(|(_, r)| !r.is_empty());
+    let drawn =
+        areas.filter_map(|area| Some((area, plane::drawn(&area.shape()?, tile)))).filter(|(_, r)| !r.is_empty());
     let mut drawn = drawn.peekable();
     if drawn.peek().is_none() {
         return Ok(built);
@@ -147,7 +148,7 @@ fn names<'a>(
         feature.points([point])?;
         feature.tag_ref("code", MvtValueRef::String(area.code().as_str()))?;
         feature.tag_ref("name", MvtValueRef::String(area.name()))?;
-        feature.tag_ref("shaped", MvtValueRef::Bool(area.shape().is_some()))?;
+        feature.tag_ref("shaped", MvtValueRef::Bool(area.has_shape()))?;
         layer = feature.end();
     }
     Ok(layer.end())

@@ -135,7 +135,7 @@ fn neighbours_leave_no_gap_between_them_at_any_zoom() {
             // What the RT of an RW cover together is what the RW covers, to the unit.
             let area = |code_starts: &str, level: AreaLevel| -> i64 {
                 let areas = ground.areas_of(level).filter(|a| a.code().as_str().starts_with(code_starts));
-                let rings = areas.filter_map(|a| a.shape().cloned()).flat_map(|s| plane::drawn(&s, tile));
+                let rings = areas.filter_map(|a| a.shape()).flat_map(|s| plane::drawn(&s, tile));
                 let twice = |points: &[geo::Coord<i32>]| -> i64 {
                     let next = points.iter().cycle().skip(1);
                     let sum: i64 = points

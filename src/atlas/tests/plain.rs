@@ -213,7 +213,7 @@ impl Plain {
         };
         let points: Vec<_> = contents.areas.iter().map(point).collect();
         let alone = |(area, point): (&AreaRecord, &Option<LonLat>)| {
-            point.map(|point| SpatialIndex::build([(0, area.shape.clone(), point)]))
+            point.map(|point| SpatialIndex::build([(area.shape.clone(), point)]))
         };
         let indexes = contents.areas.iter().zip(&points).map(alone).collect();
         let by_id = contents.areas.iter().enumerate().map(|(i, a)| (a.id, i)).collect();
@@ -263,7 +263,7 @@ impl Plain {
                 })
                 && filter.within.as_ref().is_none_or(|shape| {
                     let apart = area.shape.as_ref().is_some_and(|own| !own.bounds().intersects(&shape.bounds()));
-                    !apart && index.is_some_and(|index| !index.intersecting_shape(shape).is_empty())
+                    !apart && index.is_some_and(|index| !index.in_shape(&[index.all()], shape).is_empty())
                 })
                 && filter
                     .near

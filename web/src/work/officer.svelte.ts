@@ -1,3 +1,4 @@
+import { catalogue } from '../lib/catalogue.svelte';
 import { ask, Refused, type ResultOf } from '../lib/graphql';
 import { i18n } from '../lib/i18n.svelte';
 import { me } from '../lib/me.svelte';
@@ -11,7 +12,7 @@ export type Reported = ResultOf<typeof MyArea>['needs'];
 
 const PAGE = 15;
 
-type Kept = { place: Place | null; reported: Reported; arrivals: Arrival[] };
+type Kept = { place: Place | null; reported: Reported; arrivals: Arrival[]; programs: typeof catalogue.programs };
 
 /** What comes to the officer's area, and what was reported there. */
 class Officer {
@@ -36,13 +37,14 @@ class Officer {
 			this.reported = area?.needs ?? { totalCount: 0, nodes: [] };
 			this.error = null;
 			this.asOf = null;
-			const kept: Kept = { place: this.place, reported: this.reported, arrivals: this.arrivals };
+			const kept: Kept = { place: this.place, reported: this.reported, arrivals: this.arrivals, programs: catalogue.programs };
 			void see(who, 'area', kept).catch(() => {});
 		} catch (error) {
 			const refused = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
 			const kept = refused.open ? await seen<Kept>(who, 'area').catch(() => null) : null;
 			if (kept) {
 				({ place: this.place, reported: this.reported, arrivals: this.arrivals } = kept.data);
+				if (catalogue.programs.length === 0) catalogue.programs = kept.data.programs;
 				this.asOf = kept.at;
 			} else this.error = refused;
 		}

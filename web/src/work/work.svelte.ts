@@ -1,3 +1,4 @@
+import { catalogue } from '../lib/catalogue.svelte';
 import { ask, Refused } from '../lib/graphql';
 import { me } from '../lib/me.svelte';
 import { see, seen } from './keep';
@@ -8,7 +9,7 @@ const PAGE = 10;
 /** Pages of open trips that are read at once: a driver without a signal has to have them all. */
 const PAGES = 20;
 
-type Kept = { claims: Claim[]; open: Trip[]; past: Trip[]; carried: Record<string, Carried[]> };
+type Kept = { claims: Claim[]; open: Trip[]; past: Trip[]; carried: Record<string, Carried[]>; programs: typeof catalogue.programs };
 
 /** Claims and trips of one's organisation: as the server has them, or as they were last seen. */
 class Work {
@@ -91,7 +92,7 @@ class Work {
 			this.error = null;
 			this.asOf = null;
 			const { claims, open, past, carried } = this;
-			const kept: Kept = { claims, open, past, carried };
+			const kept: Kept = { claims, open, past, carried, programs: catalogue.programs };
 			// A browser that keeps nothing still shows all while there is a signal.
 			if (me.person) void see(me.person.email, 'work', kept).catch(() => {});
 		} catch (error) {
@@ -99,6 +100,8 @@ class Work {
 			const kept = refused.open && me.person ? await seen<Kept>(me.person.email, 'work').catch(() => null) : null;
 			if (kept) {
 				({ claims: this.claims, open: this.open, past: this.past, carried: this.carried } = kept.data);
+				// Items keep their names without a signal.
+				if (catalogue.programs.length === 0) catalogue.programs = kept.data.programs;
 				this.asOf = kept.at;
 			} else this.error = refused;
 		}
