@@ -201,7 +201,10 @@ impl Record for AreaRef {
                 let plan = Plan::<AreaRef>::of(below)?;
                 Box::new(move |area: &AreaRef, out| match area.parent() {
                     Some(parent) => plan.write(&parent, out),
-                    None => Some(json(out, ())),
+                    None => {
+                        json(out, None::<&str>);
+                        Some(())
+                    }
                 })
             }
             "bbox" => plain(|area: &AreaRef, out| json(out, area.bounds().map(|b| b.to_array()))),
