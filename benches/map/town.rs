@@ -79,7 +79,7 @@ impl Town {
                 let files = self.home.join("files");
                 fs::create_dir_all(&files)?;
                 let totals = salur_nation::write(&files, scale)?;
-                write!(self.told, "{totals}, made in {:.0} s\n", begun.elapsed().as_secs_f64())?;
+                writeln!(self.told, "{totals}, made in {:.0} s", begun.elapsed().as_secs_f64())?;
                 let areas = [&["import", "areas"], AREA_FILES.as_slice()].concat();
                 let needs = vec!["import", "needs", NEEDS_FILE];
                 for (what, arguments) in
@@ -92,7 +92,7 @@ impl Town {
                     });
                     let paths: Vec<String> = paths.collect();
                     self.salur(&paths.iter().map(String::as_str).collect::<Vec<_>>())?;
-                    write!(self.told, "ours: {what} imported in {:.0} s\n", begun.elapsed().as_secs_f64())?;
+                    writeln!(self.told, "ours: {what} imported in {:.0} s", begun.elapsed().as_secs_f64())?;
                 }
                 fs::remove_dir_all(&files)?;
             }

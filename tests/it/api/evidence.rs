@@ -89,7 +89,7 @@ async fn findings_are_counted_by_area_and_decision_and_officers_count_their_own(
     let mut both = vec![here.clone(), there];
     both.sort();
     assert_eq!(counts(Who::Auditor, "level: VILLAGE").await, both);
-    assert_eq!(counts(Who::Officer, "level: VILLAGE").await, [here.clone()]);
+    assert_eq!(counts(Who::Officer, "level: VILLAGE").await, std::slice::from_ref(&here));
     assert_eq!(counts(Who::Officer, &format!("level: VILLAGE, areaCode: \"{FAR_VILLAGE}\"")).await, []);
     assert_eq!(counts(Who::Admin, &format!("level: VILLAGE, areaCode: \"{RW_1}\"")).await, [here]);
     assert_eq!(counts(Who::Admin, "level: VILLAGE, kinds: [EXCLUSIVE_PROGRAMS]").await, []);
