@@ -8,7 +8,7 @@
 //!   beside its features. CSV has the table alone.
 
 mod csv;
-mod geojson;
+mod features;
 mod xlsx;
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ pub fn write(
     match format {
         Format::Csv => csv::write(columns, rows, out),
         Format::Xlsx => xlsx::write(about, columns, rows, out),
-        Format::Geojson => geojson::write(about, columns, rows, out),
+        Format::Geojson => features::write(about, columns, rows, out),
     }
 }
 

@@ -202,7 +202,7 @@ impl Record for AreaRef {
                 Box::new(move |area: &AreaRef, out| match area.parent() {
                     Some(parent) => plan.write(&parent, out),
                     None => {
-                        out.extend_from_slice(b"null");
+                        json(out, None::<&str>);
                         Some(())
                     }
                 })

@@ -1,4 +1,4 @@
-//! One feature a row, written as it comes: the file may be larger than the memory.
+//! GeoJSON: one feature a row, written as it comes, as the file may be larger than the memory.
 
 use super::{About, Cell, Column, Row};
 use serde_json::{Map, Value, json};
