@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run web web-test web-journeys picture test check torture bless bench
+.PHONY: help run web web-test web-journeys phone picture test check torture bless nation bench bench-claims
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -55,6 +55,19 @@ bless: ## Renew schema.graphql from the code
 	$(SALUR) schema > $(TARGET_DIR)/schema.graphql
 	mv $(TARGET_DIR)/schema.graphql schema.graphql
 
-# For a part: make bench args='connections=16 rounds=9 only=ours-postgres'
-bench: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
+# For a small one: make nation out=/tmp/nation scale=1000
+nation: ## Write a made-up nation's files, as import reads them
+	cargo run --release -p salur-nation -- out=$(or $(out),$(TARGET_DIR)/nation) scale=$(or $(scale),1)
+
+# For a part: make bench args='kinds=view4km,nearest connections=16 rounds=9'
+bench: ## Measure the map beside PostGIS and PostGraphile; size=nation: 1.2 million RT (docs/benchmarks.md)
+	scripts/node-modules.sh benches/map/node
+	scripts/with-postgis.sh cargo bench --bench map -- size=$(or $(size),jakarta) $(args)
+
+# For a part: make bench-claims args='connections=16 rounds=9 only=ours-postgres'
+bench-claims: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
 	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --bench claims -- $(args)
+
+phone: web/dist/index.html ## Measure how soon a plain phone shows the demo city (docs/benchmarks.md)
+	cargo build --release
+	cd web && SALUR_BIN=$(abspath $(SALUR)) ../scripts/with-chromium.sh npx vitest run --config vitest.phone.ts

@@ -8,7 +8,8 @@
 #
 # The server listens on 127.0.0.1 only, trusts everyone there, and keeps its data in a fresh
 # directory under /tmp. It runs without fsync, which makes tests quick and survives everything but
-# a crash of the machine; SALUR_TEST_POSTGRES_FSYNC=on turns fsync on.
+# a crash of the machine; SALUR_TEST_POSTGRES_FSYNC=on turns fsync on. SALUR_TEST_POSTGRES_SETTINGS holds
+# further lines of its postgresql.conf.
 #
 # COMMAND runs in a process group of its own and reads nothing from standard input, so that one
 # signal to this script ends COMMAND with all its children, and then the server.
@@ -86,6 +87,7 @@ unix_socket_directories = '$dir'
 max_connections = 300
 fsync = ${SALUR_TEST_POSTGRES_FSYNC:-off}
 timezone = 'UTC'
+${SALUR_TEST_POSTGRES_SETTINGS:-}
 CONF
 
 # A port below the range from which the system itself hands out ports. Another process may take it

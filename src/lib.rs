@@ -11,6 +11,7 @@ pub mod domain;
 pub mod atlas;
 pub mod audit;
 pub mod demo;
+pub mod export;
 pub mod import;
 pub mod matching;
 pub mod spatial;

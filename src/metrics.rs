@@ -36,6 +36,7 @@ struct Handles {
     group: Histogram,
     commit_seconds: Histogram,
     retries: Counter,
+    statements: Counter,
     feed_lag: Seconds,
     rebuilds: Counter,
     audit_pending: Gauge,
@@ -154,6 +155,7 @@ impl Metrics {
                 "Transactions run again after a lost race",
                 Counter::default(),
             ),
+            statements: named(&mut registry, "statements", "Statements sent for requests", Counter::default()),
             feed_lag: named(
                 &mut registry,
                 "feed_lag_seconds",
@@ -236,6 +238,16 @@ impl Metrics {
     /// A transaction lost a race and is run again.
     pub fn retried(&self) {
         self.0.retries.inc();
+    }
+
+    /// A statement is sent to the database for somebody who waits; those of followers are not counted.
+    pub fn stated(&self) {
+        self.0.statements.inc();
+    }
+
+    /// All of them until now.
+    pub fn statements(&self) -> u64 {
+        self.0.statements.get()
     }
 
     /// The map was read anew as a whole.

@@ -26,7 +26,7 @@ const ROOMS: &[Room] = &[
     room("cli", &[EVERYTHING], "start-up puts the rooms together"),
     room(
         "http",
-        &["graphql", "service", "tiles", "random", "telemetry", "metrics"],
+        &["graphql", "service", "tiles", "export", "random", "telemetry", "metrics"],
         "the transport knows use cases, not where data lives",
     ),
     room(
@@ -44,6 +44,7 @@ const ROOMS: &[Room] = &[
             "spatial",
             "tiles",
             "import",
+            "export",
             "demo",
             "random",
             "metrics",
@@ -69,6 +70,7 @@ const ROOMS: &[Room] = &[
     room("matching", &[], "a plan is a function of its input"),
     room("audit", &["planted"], "a log is verified without a database"),
     room("import", &["spatial"], "files become values; use cases publish them"),
+    room("export", &[], "tables become files; use cases fill them"),
     room("demo", &[], "the demo city is a function of its seed; use cases write it"),
     room("domain", &[], "values and rules that know nobody"),
     room("clock", &[], "a leaf"),
@@ -96,6 +98,7 @@ const CRATES: &[(&str, &[&str], &str)] = &[
     ("geojson", &["spatial", "demo", "import"], "elsewhere a shape is a value to pass on"),
     ("wkt", &["spatial", "demo", "import"], "elsewhere a shape is a value to pass on"),
     ("fast_mvt", &["tiles"], "one place draws"),
+    ("rust_xlsxwriter", &["export"], "elsewhere a spreadsheet is a table to fill"),
     ("rust_embed", &["http"], "the page is the transport's"),
     ("prometheus_client", &["metrics"], "elsewhere one counts and does not know for whom"),
     ("opentelemetry", &["telemetry"], "elsewhere a span is one of tracing's"),

@@ -7,11 +7,14 @@
 
 mod city;
 mod figures;
+#[path = "../measure.rs"]
+mod measure;
 mod plain;
 mod program;
 
 use city::City;
-use figures::{Round, Series, ratio};
+use figures::{Series, ratio};
+use measure::Round;
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
@@ -80,7 +83,7 @@ async fn main() -> Outcome<()> {
     let time = Duration::from_secs(arguments.number("secs", 5)?);
     let seed = arguments.number("seed", 1)?;
     let mut city = City::new().await?;
-    println!("{}", figures::machine());
+    println!("{}", measure::machine());
     println!("batches of {LINES} random needs out of {NEEDS}; {rounds} rounds of {} s, seed {seed}\n", time.as_secs());
     for contest in ["postgres", "sqlite"] {
         let (mut ours, mut theirs) = (None, None);

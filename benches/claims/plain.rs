@@ -3,7 +3,8 @@
 //! HTTP, and no rule but the one.
 
 use super::city::{Ledger, REQUIRED};
-use super::figures::{Dice, Round, work_of};
+use super::figures::draw;
+use super::measure::{Dice, Round, work_of};
 use super::{LINES, NEEDS, Outcome};
 use sea_orm::sqlx::{self, Connection, PgConnection};
 use sea_orm::{ConnectionTrait, Database};
@@ -97,14 +98,14 @@ impl Function {
             let mut dice = Dice(seed ^ (number as u64 + 1) << 32);
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
-                let warm = claim(&mut connection, dice.draw(&needs)).await;
+                let warm = claim(&mut connection, draw(&mut dice, &needs)).await;
                 start.wait().await;
                 warm?;
                 start.wait().await;
                 let begun = Instant::now();
                 while begun.elapsed() < time {
                     let asked = Instant::now();
-                    claim(&mut connection, dice.draw(&needs)).await?;
+                    claim(&mut connection, draw(&mut dice, &needs)).await?;
                     latencies.push(asked.elapsed());
                 }
                 Ok::<_, sqlx::Error>((latencies, connection))
@@ -121,7 +122,7 @@ impl Function {
             open.push(connection);
         }
         let round = Round::new(latencies, begun.elapsed(), work_of(&[self.postmaster]) - before);
-        self.acknowledged += round.batches + connections;
+        self.acknowledged += round.count + connections;
         self.ledger.recount(self.acknowledged).await?;
         Ok(round)
     }
@@ -161,7 +162,7 @@ impl Script {
         let latencies = said["latencies"].as_array().ok_or("a list of the script")?;
         let latencies = latencies.iter().filter_map(|l| l.as_f64().map(Duration::from_secs_f64)).collect();
         let round = Round::new(latencies, seconds("time")?, seconds("work")?);
-        self.acknowledged += round.batches + 1;
+        self.acknowledged += round.count + 1;
         let url = format!("sqlite://{}", self.file.display());
         Ledger::open(&url, "").await?.recount(self.acknowledged).await?;
         Ok(round)

@@ -1,7 +1,8 @@
 //! Ours: `salur serve`, asked over HTTP and GraphQL on connections that stay open.
 
 use super::city::Ledger;
-use super::figures::{Dice, Round, work_of};
+use super::figures::draw;
+use super::measure::{Dice, Round, work_of};
 use super::{LINES, Outcome};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -67,14 +68,14 @@ impl Program {
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
                 // The first one opens what a connection opens, and does not count.
-                let warm = caller.claim(dice.draw(&needs)).await.map_err(|e| e.to_string());
+                let warm = caller.claim(draw(&mut dice, &needs)).await.map_err(|e| e.to_string());
                 start.wait().await;
                 warm?;
                 start.wait().await;
                 let begun = Instant::now();
                 while begun.elapsed() < time {
                     let asked = Instant::now();
-                    caller.claim(dice.draw(&needs)).await.map_err(|e| e.to_string())?;
+                    caller.claim(draw(&mut dice, &needs)).await.map_err(|e| e.to_string())?;
                     latencies.push(asked.elapsed());
                 }
                 Ok::<_, String>((latencies, caller))
@@ -92,7 +93,7 @@ impl Program {
             open.push(caller);
         }
         let round = Round::new(latencies, begun.elapsed(), work_of(&family) - before);
-        self.acknowledged += round.batches + connections;
+        self.acknowledged += round.count + connections;
         self.ledger.recount(self.acknowledged).await?;
         Ok(round)
     }

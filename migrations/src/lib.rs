@@ -23,6 +23,7 @@ mod m20260301_000010_identity;
 mod m20260301_000011_outbox;
 mod m20260301_000012_first_right;
 mod m20260301_000013_oidc;
+mod m20260301_000014_retention;
 
 pub struct Migrator;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000011_outbox::Step),
             Box::new(m20260301_000012_first_right::Step),
             Box::new(m20260301_000013_oidc::Step),
+            Box::new(m20260301_000014_retention::Step),
         ]
     }
 }

@@ -138,6 +138,11 @@ impl Atlas {
         query::page(self, query)
     }
 
+    /// All needs that the filter takes in, by code, then id.
+    pub fn all_needs(&self, filter: &Filter) -> Vec<NeedView> {
+        query::all(self, filter)
+    }
+
     /// Totals over the needs that the filter takes in.
     pub fn coverage(&self, filter: &Filter) -> Result<Coverage, QueryError> {
         Ok(query::coverage(self, filter))

@@ -709,3 +709,12 @@ pub(super) fn candidates(atlas: &Atlas, filter: &Filter, origin: Option<LonLat>)
     };
     taken.into_iter().map(candidate).collect()
 }
+
+pub(super) fn all(atlas: &Atlas, filter: &Filter) -> Vec<NeedView> {
+    let mut compiled = atlas.compile(filter);
+    let state = atlas.read_with(&mut compiled);
+    let view = compiled.view(&state);
+    let mut taken = Vec::new();
+    compiled.visit(view, |held| taken.push(NeedView::new(&compiled.ground, view, held, &filter.sight)));
+    taken
+}

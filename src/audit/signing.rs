@@ -88,6 +88,13 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// A key that is kept nowhere, for whoever only reads: what it signs is nobody's log.
+    pub fn transient() -> Result<Self, KeyError> {
+        let mut secret_key = [0; 32];
+        getrandom::fill(&mut secret_key).map_err(KeyError::Random)?;
+        Ok(SigningKey(ed25519_dalek::SigningKey::from_bytes(&secret_key)))
+    }
+
     fn load(path: &Path) -> Result<Self, KeyError> {
         let pem = read(path)?;
         ed25519_dalek::SigningKey::from_pkcs8_pem(&pem).map(SigningKey).map_err(|_| KeyError::NotPrivate(path.into()))

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod database;
 mod demo;
+mod export;
 mod import;
 mod keys;
 mod migrate;
@@ -42,6 +43,7 @@ enum Command {
     Demo(demo::Demo),
     #[command(subcommand)]
     Import(import::Import),
+    Export(export::Export),
     #[command(subcommand)]
     Organization(people::Organization),
     #[command(subcommand)]
@@ -77,6 +79,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run().await,
         Command::Demo(demo) => demo.run().await,
         Command::Import(import) => import.run().await,
+        Command::Export(export) => export.run().await,
         Command::Organization(organization) => organization.run().await,
         Command::User(user) => user.run().await,
         Command::Key(key) => key.run().await,

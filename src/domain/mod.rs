@@ -8,6 +8,8 @@ pub mod area;
 pub mod calendar;
 pub mod claim;
 pub mod delivery;
+pub mod evidence;
+pub mod help;
 pub mod ids;
 pub mod message;
 pub mod need;

@@ -37,6 +37,17 @@ pub enum ServiceStatus {
     Delivered,
 }
 
+impl ServiceStatus {
+    pub fn word(self) -> &'static str {
+        match self {
+            ServiceStatus::Unserved => "UNSERVED",
+            ServiceStatus::Partial => "PARTIAL",
+            ServiceStatus::Covered => "COVERED",
+            ServiceStatus::Delivered => "DELIVERED",
+        }
+    }
+}
+
 /// The counters of one need.
 ///
 /// Invariant, kept by [`Counters::new`] and repeated by the table's CHECK:

@@ -13,6 +13,7 @@ use super::ids::{AreaId, ClaimLineId, DistributionId, ItemId, OrganizationId, Ov
 use super::quantity::{MAX_QUANTITY, Quantity};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,16 @@ pub enum Source {
     Outside(DistributionId),
     /// An opening balance: aid was given, but by whom is unknown.
     Opening(ClaimLineId),
+}
+
+impl fmt::Display for Source {
+    /// The record's id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::ClaimLine(id) | Source::Opening(id) => id.fmt(f),
+            Source::Outside(id) => id.fmt(f),
+        }
+    }
 }
 
 /// Aid that reached an area. One of quantity zero counts for nothing.

@@ -6,8 +6,10 @@ use crate::atlas::Sight;
 use crate::domain::actor::Actor;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, Offer};
-use crate::domain::ids::{ClaimId, OfferId, OrganizationId, UserId};
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::{ClaimId, NeedId, OfferId, OrganizationId, UserId};
 use crate::domain::organization::Organization;
+use crate::domain::overlap::{Rule, Source as Record};
 use crate::service::visits::Visit;
 use crate::service::{Service, ServiceError};
 use crate::telemetry;
@@ -24,6 +26,14 @@ pub struct RequestContext {
     visit: Arc<Visit>,
     now: OnceCell<Moment>,
     sight: OnceCell<Sight>,
+    rules: OnceCell<Vec<Rule>>,
+}
+
+impl RequestContext {
+    /// What the caller may see, where somebody has asked for it already.
+    pub(super) fn sight_so_far(&self) -> Option<&Sight> {
+        self.sight.get()
+    }
 }
 
 struct Source {
@@ -70,11 +80,34 @@ impl Loader<UserId> for Source {
     }
 }
 
+impl Loader<Record> for Source {
+    type Value = Evidence;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, records: &[Record]) -> Result<HashMap<Record, Evidence>, Self::Error> {
+        let found = self.service.evidence(&self.actor, records).await.map_err(Arc::new)?;
+        Ok(found.into_iter().map(|e| (e.source, e)).collect())
+    }
+}
+
+/// Whether the caller reported it.
+impl Loader<NeedId> for Source {
+    type Value = bool;
+    type Error = Arc<ServiceError>;
+
+    async fn load(&self, ids: &[NeedId]) -> Result<HashMap<NeedId, bool>, Self::Error> {
+        let own = self.service.reported_by_caller(&self.actor, ids).await.map_err(Arc::new)?;
+        Ok(own.into_iter().map(|id| (id, true)).collect())
+    }
+}
+
 /// Puts the caller and all that resolvers need beside a request.
 pub fn attach(request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Request {
     let source = Source { service: service.clone(), actor: actor.clone() };
+    let service = service.clone();
+    let (now, sight, rules) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
     request
-        .data(RequestContext { actor, service: service.clone(), visit, now: OnceCell::new(), sight: OnceCell::new() })
+        .data(RequestContext { actor, service, visit, now, sight, rules })
         .data(DataLoader::new(source, |load| tokio::spawn(telemetry::of_this_request(load))))
 }
 
@@ -143,4 +176,24 @@ pub(super) async fn offer(ctx: &Context<'_>, id: OfferId) -> Answer<Option<Offer
 
 pub(super) async fn user_name(ctx: &Context<'_>, id: UserId) -> Answer<String> {
     Ok(load(ctx, id).await?.unwrap_or_else(|| id.to_string()))
+}
+
+/// The records that a finding names, in the finding's order, as far as the caller may see them; those of all findings of
+/// an answer are read at once.
+pub(super) async fn evidence(ctx: &Context<'_>, records: &[Record]) -> Answer<Vec<Evidence>> {
+    let loader = ctx.data::<DataLoader<Source>>();
+    let loader = loader.map_err(|_| ServiceError::fault("a request came without its loaders"))?;
+    let mut found = loader.load_many(records.iter().copied()).await.map_err(|e| (*e).clone())?;
+    Ok(records.iter().filter_map(|record| found.remove(record)).collect())
+}
+
+/// The written rule at that place, as findings number them; read once a request.
+pub(super) async fn overlap_rule(ctx: &Context<'_>, place: usize) -> Answer<Option<Rule>> {
+    let here = here(ctx)?;
+    let rules = here.rules.get_or_try_init(|| here.service.overlap_rules(&here.actor)).await?;
+    Ok(rules.get(place).cloned())
+}
+
+pub(super) async fn reported_by_caller(ctx: &Context<'_>, id: NeedId) -> Answer<bool> {
+    Ok(load(ctx, id).await?.unwrap_or(false))
 }

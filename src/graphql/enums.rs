@@ -122,6 +122,17 @@ mirrors! {
     OverlapStatus = domain::overlap::OverlapStatus { Suspected, Permitted, Confirmed, }
 }
 
+/// What kind of record a finding rests on.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvidenceKind {
+    /// What an organisation promised here and delivered.
+    ClaimLine,
+    /// What had been given before Salur came; by whom is not known.
+    Opening,
+    /// Aid that was given elsewhere and told of by a file.
+    Outside,
+}
+
 mirrors! {
     /// What a user may do.
     Role = domain::actor::Role { Donor, Aggregator, AreaOfficer, Auditor, Admin, }

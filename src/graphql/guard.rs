@@ -183,6 +183,25 @@ pub fn admit(request: &mut Request, limits: &Limits) -> Result<(), Refusal> {
     scan(&request.query, limits)?;
     scan_variables(&request.variables, limits)?;
     let document = parse_query(&request.query).map_err(|error| syntax_refusal(&error))?;
+    weigh(request, document, limits)
+}
+
+/// As [`admit`], with the document that the request's text was parsed into before. What it weighs depends on the
+/// variables, too, so that is found anew.
+///
+/// # Errors
+///
+/// As those of [`admit`].
+pub fn admit_parsed(
+    request: &mut Request,
+    document: parser::types::ExecutableDocument,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    scan_variables(&request.variables, limits)?;
+    weigh(request, document, limits)
+}
+
+fn weigh(request: &mut Request, document: parser::types::ExecutableDocument, limits: &Limits) -> Result<(), Refusal> {
     check(&document, &request.variables, limits)?;
     estimate(&document, request.operation_name.as_deref(), &request.variables, limits)?;
     request.set_parsed_query(document);

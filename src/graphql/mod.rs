@@ -6,12 +6,14 @@ mod enums;
 pub mod errors;
 pub mod guard;
 mod inputs;
+mod known;
 mod mutation;
 mod query;
 mod roots;
 mod scalars;
 mod subscription;
 mod types;
+mod written;
 
 use crate::domain::actor::Actor;
 use crate::service::access;
@@ -19,16 +21,40 @@ use crate::service::follow::Freshness;
 use crate::service::visits::Visit;
 use crate::service::{Code, Service, ServiceError, noting_commits};
 use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{Request, Response, SDLExportOptions};
+use async_graphql::{Request, Response, SDLExportOptions, ValidationMode};
+use known::Known;
 use std::sync::Arc;
+use written::AsText;
+
+pub use written::to_json;
 
 pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// The schema with the service behind it. Suggestions are off: they would repeat what was sent.
 pub fn schema() -> Schema {
+    schema_with(ValidationMode::Strict)
+}
+
+fn schema_with(validation: ValidationMode) -> Schema {
     async_graphql::Schema::build(query::Query, mutation::Mutation::default(), subscription::Subscription)
         .disable_suggestions()
+        .validation_mode(validation)
         .finish()
+}
+
+/// The schema, and what is known of documents that were asked before. Clones are cheap and know the same.
+#[derive(Clone)]
+pub struct Engine {
+    pub schema: Schema,
+    /// For documents that are known to be valid.
+    trusting: Schema,
+    known: Arc<Known>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine { schema: schema(), trusting: schema_with(ValidationMode::Fast), known: Arc::default() }
+    }
 }
 
 /// The schema as text, its fields and arguments in a fixed order.
@@ -44,13 +70,20 @@ pub fn admit(
     actor: Actor,
     visit: Arc<Visit>,
 ) -> Result<Request, ServiceError> {
-    guard::admit(&mut request, &guard::Limits::default()).map_err(|refusal| {
-        let code = match refusal.code {
-            guard::RefusalCode::TooComplex => Code::TooComplex,
-            guard::RefusalCode::BadInput => Code::BadInput,
-        };
-        ServiceError::new(code, refusal.message)
-    })?;
+    guard::admit(&mut request, &guard::Limits::default()).map_err(refused_by_guard)?;
+    beside(request, service, actor, visit)
+}
+
+fn refused_by_guard(refusal: guard::Refusal) -> ServiceError {
+    let code = match refusal.code {
+        guard::RefusalCode::TooComplex => Code::TooComplex,
+        guard::RefusalCode::BadInput => Code::BadInput,
+    };
+    ServiceError::new(code, refusal.message)
+}
+
+/// Puts its caller beside a request that has passed the guard, where the caller may ask that at all.
+fn beside(mut request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Result<Request, ServiceError> {
     if let Some(name) = operation_name(&mut request) {
         tracing::Span::current().record("operation", name);
     }
@@ -74,21 +107,62 @@ fn operation_name(request: &mut Request) -> Option<String> {
 
 /// Answers one request, whatever it is, and says how old the map is that it was answered from, and to a
 /// mutation, what to wait for who wants to see it from another server.
-pub async fn answer(schema: &Schema, request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Response {
+pub async fn answer(engine: &Engine, request: Request, service: &Service, actor: Actor, visit: Arc<Visit>) -> Response {
     let mut response = match admit(request, service, actor, visit) {
-        Ok(mut request) => {
-            let fresh = service.freshness();
-            let changes = is_mutation(&mut request);
-            let (mut response, commits) = noting_commits(schema.execute(request)).await;
-            tell_freshness(&mut response, fresh);
-            if changes {
-                response.extensions.insert("readToken".into(), service.position_after(commits).to_string().into());
-            }
-            response
-        }
+        Ok(request) => run(&engine.schema, request, service).await,
         Err(refusal) => errors::refused(refusal),
     };
     errors::finish(&mut response);
+    response
+}
+
+/// As [`answer`], as JSON; a document that is known is not parsed and validated again.
+pub async fn answer_as_text(
+    engine: &Engine,
+    request: Request,
+    service: &Service,
+    actor: Actor,
+    visit: Arc<Visit>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut response = None;
+    if let Some(document) = engine.known.find(&request.query, &request.variables) {
+        let mut again = Request::new(request.query.as_str()).variables(request.variables.clone());
+        again.operation_name.clone_from(&request.operation_name);
+        let admitted = guard::admit_parsed(&mut again, (*document).clone(), &guard::Limits::default());
+        let admitted = admitted.map_err(refused_by_guard);
+        response = match admitted.and_then(|()| beside(again, service, actor.clone(), visit.clone())) {
+            Ok(again) => Some(run(&engine.trusting, again.data(AsText), service).await),
+            Err(refusal) => Some(errors::refused(refusal)),
+        };
+    }
+    // Nothing is changed by a question: what went wrong is said in the words of the validation.
+    let mut response = match response.filter(Response::is_ok) {
+        Some(response) => response,
+        None => match admit(request, service, actor, visit) {
+            Ok(mut request) => {
+                let (query, variables) = (request.query.clone(), request.variables.clone());
+                let note = request.parsed_query().ok().and_then(|d| engine.known.note(&query, &variables, d));
+                let response = run(&engine.schema, request.data(AsText), service).await;
+                if let Some(note) = note.filter(|_| response.is_ok()) {
+                    engine.known.keep(note);
+                }
+                response
+            }
+            Err(refusal) => errors::refused(refusal),
+        },
+    };
+    errors::finish(&mut response);
+    to_json(&response)
+}
+
+async fn run(schema: &Schema, mut request: Request, service: &Service) -> Response {
+    let fresh = service.freshness();
+    let changes = is_mutation(&mut request);
+    let (mut response, commits) = noting_commits(schema.execute(request)).await;
+    tell_freshness(&mut response, fresh);
+    if changes {
+        response.extensions.insert("readToken".into(), service.position_after(commits).to_string().into());
+    }
     response
 }
 

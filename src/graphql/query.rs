@@ -5,19 +5,23 @@ use super::enums::{AreaLevel, MatchPolicy, NeedOrder, OrganizationStatus, Overla
 use super::errors::Answer;
 use super::inputs::{BBoxInput, NeedFilter, PlanMatchInput, area_code, first, id};
 use super::types::Node;
+use super::types::account::{Member, WaysIn};
 use super::types::area::{self, Area, AreaCoverage, Coverage};
 use super::types::audit::{AuditCheckpoint, AuditConnection, AuditEntry, Overlap, OverlapConnection};
 use super::types::claim::{Claim, ClaimLine, Offer};
 use super::types::delivery::Delivery;
+use super::types::evidence::AreaOverlaps;
 use super::types::matching::MatchPlan;
 use super::types::need::{Need, NeedConnection, PageInfo};
 use super::types::organization::Organization;
 use super::types::program::{Item, Program};
 use super::types::viewer::Viewer;
+use super::written::Rows;
 use crate::atlas::NeedQuery;
 use crate::domain::ids::AnyId;
+use crate::domain::overlap::OverlapStatus as Taken;
 use crate::service::matches::PlanRequest;
-use crate::service::{OverlapFilter, ServiceError};
+use crate::service::{HistoryPlace, OverlapFilter, ServiceError};
 use async_graphql::{Context, ID, Object};
 
 /// Rows of a choropleth at most.
@@ -132,7 +136,7 @@ impl Query {
         level: AreaLevel,
         #[graphql(name = "where")] filter: Option<NeedFilter>,
         view: Option<BBoxInput>,
-    ) -> Answer<Vec<AreaCoverage>> {
+    ) -> Answer<Rows<AreaCoverage>> {
         let service = service(ctx)?;
         let filter = filter.unwrap_or_default().into_filter(service, sight(ctx).await?)?;
         let view = view.map(|view| view.bounds("view")).transpose()?;
@@ -174,6 +178,18 @@ impl Query {
         Ok(found.into_iter().map(Organization).collect())
     }
 
+    /// Officers, auditors and admins, by number; at most 100, those after `after`.
+    async fn officials(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<ID>,
+    ) -> Answer<Vec<Member>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let found = service(ctx)?.officials(actor(ctx)?, first(count, 50, 100)?, after).await?;
+        Ok(found.into_iter().map(Member).collect())
+    }
+
     /// The claim of that id; null where there is none or it is not the caller's to see.
     async fn claim(&self, ctx: &Context<'_>, #[graphql(name = "id")] claim_id: ID) -> Answer<Option<Claim>> {
         let Ok(claim_id) = claim_id.parse() else { return Ok(None) };
@@ -197,18 +213,7 @@ impl Query {
         after: Option<String>,
     ) -> Answer<OverlapConnection> {
         let count = first(count, 50, 500)?;
-        let empty = |field: &str| ServiceError::bad(field, "an empty list takes in nothing; leave it out");
-        if kinds.as_ref().is_some_and(Vec::is_empty) {
-            return Err(empty("kinds").into());
-        }
-        if status.as_ref().is_some_and(Vec::is_empty) {
-            return Err(empty("status").into());
-        }
-        let filter = OverlapFilter {
-            area: code.map(|code| area_code("areaCode", &code)).transpose()?,
-            kinds: kinds.unwrap_or_default().into_iter().map(Into::into).collect(),
-            statuses: status.unwrap_or_default().into_iter().map(Into::into).collect(),
-        };
+        let filter = overlap_filter(code, kinds, status)?;
         let bad = || ServiceError::bad("after", "is not a cursor of this list");
         let previous = after.is_some();
         let after = match after {
@@ -231,6 +236,59 @@ impl Query {
             nodes: found.into_iter().map(Overlap).collect(),
             page_info: PageInfo::of(more, previous, &cursors),
             total_count: total,
+        })
+    }
+
+    /// How many findings stand below each area of the level, by code; areas without any are left out, and so are findings
+    /// of areas above the level. For auditors, and for officers those of their area.
+    async fn overlap_counts(
+        &self,
+        ctx: &Context<'_>,
+        level: AreaLevel,
+        #[graphql(name = "areaCode")] code: Option<String>,
+        kinds: Option<Vec<OverlapKind>>,
+    ) -> Answer<Vec<AreaOverlaps>> {
+        let service = service(ctx)?;
+        let filter = overlap_filter(code, kinds, None)?;
+        let counts = service.overlap_counts(actor(ctx)?, level.into(), filter).await?;
+        let ground = service.atlas().ground();
+        let mut rows: Vec<AreaOverlaps> = Vec::new();
+        for count in counts {
+            let Some(area) = ground.area(&count.area) else { continue };
+            if rows.last().is_none_or(|row| row.area.0.code() != &count.area) {
+                rows.push(AreaOverlaps { area: Area(area), suspected: 0, permitted: 0, confirmed: 0 });
+            }
+            let Some(row) = rows.last_mut() else { continue };
+            match count.status {
+                Taken::Suspected => row.suspected = count.findings,
+                Taken::Permitted => row.permitted = count.findings,
+                Taken::Confirmed => row.confirmed = count.findings,
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The changes of all records of a village, an RW or an RT: of its needs, the claims and trips that serve them, aid from
+    /// outside, findings; oldest first, at most 500 a page. For auditors.
+    async fn area_history(
+        &self,
+        ctx: &Context<'_>,
+        code: String,
+        #[graphql(name = "first", default_with = "Some(50)")] count: Option<i32>,
+        after: Option<String>,
+    ) -> Answer<AuditConnection> {
+        let (area, count) = (area_code("code", &code)?, first(count, 50, 500)?);
+        let bad = || ServiceError::bad("after", "is not a cursor of this list");
+        let place = |cursor: &str| -> Option<HistoryPlace> {
+            let (pack, place) = cursor.split_once('/')?;
+            Some(HistoryPlace { pack: pack.parse().ok()?, place: place.parse().ok()? })
+        };
+        let from = after.as_deref().map(|a| place(a).ok_or_else(bad)).transpose()?.unwrap_or_default();
+        let page = service(ctx)?.area_history(actor(ctx)?, &area, count, from).await?;
+        let cursors: Vec<String> = page.more.iter().map(|m| format!("{}/{}", m.pack, m.place)).collect();
+        Ok(AuditConnection {
+            nodes: page.entries.into_iter().map(AuditEntry).collect(),
+            page_info: PageInfo::of(page.more.is_some(), after.is_some(), &cursors),
         })
     }
 
@@ -260,6 +318,11 @@ impl Query {
         Ok(service(ctx)?.audit_checkpoint().await?.into())
     }
 
+    /// By which ways people get into this server.
+    async fn ways_in(&self, ctx: &Context<'_>) -> Answer<WaysIn> {
+        Ok(WaysIn { single_sign_on: service(ctx)?.has_sign_on() })
+    }
+
     /// An organisation by id: collaborators are public.
     async fn organization(&self, ctx: &Context<'_>, #[graphql(name = "id")] org: ID) -> Answer<Option<Organization>> {
         let Ok(wanted) = org.parse() else { return Ok(None) };
@@ -269,4 +332,23 @@ impl Query {
         }
         Ok(Some(Organization(organization(ctx, wanted).await?)))
     }
+}
+
+fn overlap_filter(
+    code: Option<String>,
+    kinds: Option<Vec<OverlapKind>>,
+    status: Option<Vec<OverlapStatus>>,
+) -> Answer<OverlapFilter> {
+    let empty = |field: &str| ServiceError::bad(field, "an empty list takes in nothing; leave it out");
+    if kinds.as_ref().is_some_and(Vec::is_empty) {
+        return Err(empty("kinds").into());
+    }
+    if status.as_ref().is_some_and(Vec::is_empty) {
+        return Err(empty("status").into());
+    }
+    Ok(OverlapFilter {
+        area: code.map(|code| area_code("areaCode", &code)).transpose()?,
+        kinds: kinds.unwrap_or_default().into_iter().map(Into::into).collect(),
+        statuses: status.unwrap_or_default().into_iter().map(Into::into).collect(),
+    })
 }

@@ -3,10 +3,9 @@
 
 use super::Door;
 use super::callers::{self, From};
-use crate::graphql::errors;
+use crate::graphql::{errors, to_json};
 use crate::service::visits::Credential;
 use crate::service::{Code, ServiceError};
-use async_graphql::Response as Answer;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -66,8 +65,8 @@ pub async fn answer(
     {
         return with_status(StatusCode::OK, error);
     }
-    let answer = crate::graphql::answer(&door.schema, request, &door.service, actor, visit.clone()).await;
-    let mut response = json(StatusCode::OK, &answer);
+    let text = crate::graphql::answer_as_text(&door.engine, request, &door.service, actor, visit.clone()).await;
+    let mut response = json(StatusCode::OK, text);
     callers::hand_over(&visit, &mut response);
     response
 }
@@ -80,11 +79,11 @@ pub async fn wrong_method() -> Response {
 }
 
 pub fn with_status(status: StatusCode, error: ServiceError) -> Response {
-    json(status, &errors::refused(error))
+    json(status, to_json(&errors::refused(error)))
 }
 
-fn json(status: StatusCode, answer: &Answer) -> Response {
-    match serde_json::to_vec(answer) {
+fn json(status: StatusCode, text: Result<Vec<u8>, serde_json::Error>) -> Response {
+    match text {
         Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => {
             let error = ServiceError::fault(format!("an answer cannot be written: {error}"));

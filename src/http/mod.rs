@@ -2,6 +2,7 @@
 
 mod callers;
 mod drain;
+mod exports;
 mod graphql;
 mod health;
 mod pages;
@@ -11,7 +12,7 @@ mod sign_on;
 mod tiles;
 mod websocket;
 
-use crate::graphql::Schema;
+use crate::graphql::Engine;
 use crate::service::{Service, ServiceError};
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -37,7 +38,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// What every handler shares.
 #[derive(Clone)]
 pub struct Door {
-    pub schema: Schema,
+    pub engine: Engine,
     pub service: Service,
     drain: Drain,
     pages: Arc<Pages>,
@@ -49,12 +50,13 @@ pub fn router(service: Service) -> Router {
 }
 
 fn routes(service: Service, drain: Drain, pages: Pages) -> Router {
-    let door = Door { schema: crate::graphql::schema(), service, drain, pages: Arc::new(pages) };
+    let door = Door { engine: Engine::default(), service, drain, pages: Arc::new(pages) };
     let api = Router::new()
         .route("/graphql", post(graphql::answer).fallback(graphql::wrong_method))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .route("/tiles/areas.json", get(tiles::description))
         .route("/tiles/{edition}/{z}/{x}/{y}", get(tiles::tile))
+        .route("/export/{file}", get(exports::file))
         .route_layer(from_fn_with_state(door.clone(), requests::once_loaded));
     let pages = Router::new()
         .route("/api", get(pages::api))

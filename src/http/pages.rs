@@ -30,12 +30,13 @@ pub struct Pages {
 }
 
 /// Addresses that the page itself takes care of, by their first part.
-const SCREENS: [&str; 14] = [
+const SCREENS: [&str; 15] = [
     "",
     "w",
     "keranjang",
     "klaim",
     "penyaluran",
+    "rw",
     "tawaran",
     "audit",
     "admin",
@@ -44,7 +45,7 @@ const SCREENS: [&str; 14] = [
     "sandi",
     "undangan",
     "akun",
-    "organisasi",
+    "lembaga",
 ];
 
 struct File {
@@ -136,9 +137,12 @@ impl Pages {
         }
         if path == "index.html" {
             sent.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-            if let Ok(policy) = HeaderValue::try_from(self.policy()) {
-                sent.insert(CONTENT_SECURITY_POLICY, policy);
-            }
+        }
+        // A worker is held to what came with its own script: the map's asks for tiles.
+        if (path == "index.html" || kind == SCRIPT)
+            && let Ok(policy) = HeaderValue::try_from(self.policy())
+        {
+            sent.insert(CONTENT_SECURITY_POLICY, policy);
         }
         response
     }
@@ -160,10 +164,12 @@ fn origin(address: &str) -> Option<&str> {
     address.get(..end)
 }
 
+const SCRIPT: &str = "text/javascript";
+
 fn kind(path: &str) -> Option<&'static str> {
     Some(match path.rsplit_once('.')?.1 {
         "html" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript",
+        "js" | "mjs" => SCRIPT,
         "css" => "text/css",
         "json" | "webmanifest" => "application/json",
         "svg" => "image/svg+xml",
@@ -213,6 +219,18 @@ mod tests {
         let with = policy(Some("https://maps.example/styles/quiet.json"));
         assert!(with.contains("connect-src 'self' https://maps.example;"), "{with}");
         assert!(with.contains("script-src 'self';"), "{with}");
+    }
+
+    #[tokio::test]
+    async fn a_script_that_runs_as_a_worker_may_ask_what_the_page_may() {
+        let directory = std::env::temp_dir().join(format!("salur_pages_{}", std::process::id()));
+        std::fs::create_dir(&directory).expect("the directory's name is unique");
+        std::fs::write(directory.join("worker.js"), "fetch('/tiles/areas.json')").expect("a file is written");
+        let pages = Pages { directory: Some(directory.clone()), basemap: None };
+        let response = pages.send("worker.js", "no-cache", &HeaderMap::new()).await;
+        let policy = response.headers().get(CONTENT_SECURITY_POLICY).and_then(|p| p.to_str().ok()).unwrap_or_default();
+        assert!(policy.contains("connect-src 'self'"), "{policy}");
+        std::fs::remove_dir_all(directory).expect("the directory is there");
     }
 
     #[tokio::test]

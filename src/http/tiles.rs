@@ -5,7 +5,7 @@ use super::Door;
 use super::graphql::with_status;
 use super::pages::{accepts, unchanged};
 use crate::service::{Code, ServiceError};
-use crate::tiles::{LAYOUT, MAX_ZOOM, TileId};
+use crate::tiles::{LAYOUT, MAX_ZOOM, TileId, layers};
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, StatusCode};
@@ -20,12 +20,18 @@ use std::sync::Arc;
 pub async fn description(State(door): State<Door>) -> Response {
     let ground = door.service.ground_of_tiles();
     let edition = ground.edition;
+    let layers = layers().into_iter().map(|layer| {
+        let fields: serde_json::Map<_, _> =
+            layer.fields.iter().map(|(name, kind)| ((*name).into(), json!(kind))).collect();
+        json!({ "id": layer.id, "fields": fields, "minzoom": layer.zooms.0, "maxzoom": layer.zooms.1 })
+    });
     let described = json!({
         "tilejson": "3.0.0",
         "name": "Salur",
         "tiles": [format!("/tiles/{edition}/{{z}}/{{x}}/{{y}}.mvt?layout={LAYOUT}")],
         "minzoom": 0,
         "maxzoom": MAX_ZOOM,
+        "vector_layers": layers.collect::<Vec<_>>(),
         "bounds": ground.bounds.map(|bounds| bounds.to_array()),
         "edition": edition,
         "basemap": door.pages.basemap,

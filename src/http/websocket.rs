@@ -3,7 +3,7 @@
 
 use super::Door;
 use super::callers::{self, From};
-use crate::graphql::{Schema, admit, errors, tell_freshness};
+use crate::graphql::{Engine, admit, errors, tell_freshness};
 use crate::service::visits::{Credential, Rights};
 use crate::service::{Code, Service, ServiceError};
 use crate::telemetry;
@@ -37,7 +37,7 @@ pub async fn subscribe(
         _ => Ok(credential),
     });
     let caller: Arc<OnceLock<Credential>> = Arc::default();
-    let executor = Guarded { schema: door.schema.clone(), service: door.service.clone(), caller: caller.clone(), from };
+    let executor = Guarded { engine: door.engine.clone(), service: door.service.clone(), caller: caller.clone(), from };
     let upgrade = upgrade.max_message_size(super::MAX_BODY).protocols(["graphql-transport-ws"]);
     let (reference, span) = (telemetry::reference(), tracing::Span::current());
     upgrade.on_upgrade(move |socket| {
@@ -97,7 +97,7 @@ async fn converse(
 /// The schema behind the guard: each operation of a connection is admitted by itself.
 #[derive(Clone)]
 struct Guarded {
-    schema: Schema,
+    engine: Engine,
     service: Service,
     caller: Arc<OnceLock<Credential>>,
     from: From,
@@ -114,7 +114,7 @@ impl Executor for Guarded {
         // Asked anew each time: what was taken from somebody meanwhile is gone.
         match self.service.who_is(&self.credential(), None).await {
             Ok(actor) => match self.service.admit_traffic(&actor, self.from.address) {
-                Ok(()) => crate::graphql::answer(&self.schema, request, &self.service, actor, Arc::default()).await,
+                Ok(()) => crate::graphql::answer(&self.engine, request, &self.service, actor, Arc::default()).await,
                 Err(error) => errors::refused(error),
             },
             Err(error) => errors::refused(error),
@@ -138,7 +138,7 @@ impl Executor for Guarded {
                 Ok(request) => request,
                 Err(refusal) => return stream::once(async move { errors::refused(refusal) }).boxed(),
             };
-            let answers = this.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
+            let answers = this.engine.schema.execute_stream_with_session_data(request, session.unwrap_or_default());
             while_unchanged(answers.boxed(), this.service.clone(), credential, rights).boxed()
         };
         stream::once(begun).flatten().boxed()

@@ -97,13 +97,18 @@ operations! {
     ReadDelivery "delivery" key(Read)
         => [Everyone, Public; SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
     ReadOverlaps "overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ReadOverlapCounts "overlapCounts" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ReadAreaHistory "areaHistory" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadAudit "auditTrail" key(Audit) => [AUDITOR, Everything; ADMIN, Everything;]
     ReadCheckpoint "auditCheckpoint" key(Read) => [Everyone, Public;]
+    ReadWaysIn "waysIn" key(Read) => [Everyone, Public;]
     ReadOrganization "organization" key(Read) => [Everyone, Public;]
     ReadOrganizations "organizations" key(Manage) => [ADMIN, Everything; AUDITOR, Everything;]
+    ReadOfficials "officials" key(Manage) => [ADMIN, Everything;]
 
     // Questions within an answer.
     ReadOwnClaims "Viewer.claims" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
+    ReadOwnDeliveries "Viewer.deliveries" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
     ReadOwnOffers "Viewer.offers" key(Read) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
     ReadIncoming "Viewer.incoming" key(Read) => [OFFICER, OwnArea;]
     ReadSessions "Viewer.sessions" SESSION => [SignedIn, OwnSelf;]
@@ -111,6 +116,7 @@ operations! {
     ReadMembers "Organization.members" key(Manage) => [Manager, OwnOrganization; ADMIN, Everything;]
     ReadDocuments "Organization.documents" key(Read)
         => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization; AUDITOR, Everything; ADMIN, Everything;]
+    ReadEvidence "Overlap.evidenceRecords" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
 
     // Giving.
     CreateOffer "createOffer" key(Claim) => [DONOR, OwnOrganization; AGGREGATOR, OwnOrganization;]
@@ -160,6 +166,16 @@ operations! {
     RefuseOrganization "refuseOrganization" key(Manage) => [ADMIN, Everything;]
     SuspendOrganization "suspendOrganization" key(Manage) => [ADMIN, Everything;]
     ReinstateOrganization "reinstateOrganization" key(Manage) => [ADMIN, Everything;]
+
+    // Files.
+    ExportNeeds "/export/needs" key(Read) => [Everyone, Public;]
+    ExportClaims "/export/claims" key(Read)
+        => [SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportDeliveries "/export/deliveries" key(Read)
+        => [SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportOverlaps "/export/overlaps" key(Read) => [OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
+    ExportWhoWhatWhere "/export/3w" key(Read)
+        => [Everyone, Public; SignedIn, OwnOrganization; OFFICER, OwnArea; AUDITOR, Everything; ADMIN, Everything;]
 
     // As it happens.
     NeedsChanged "needsChanged" key(Read) => [Everyone, Public;]

@@ -11,8 +11,10 @@ pub mod claims;
 pub mod deliveries;
 pub mod demo;
 pub mod error;
+pub mod exports;
 pub mod follow;
 mod fresh;
+pub mod help;
 pub mod imports;
 mod letters;
 pub mod loading;
@@ -33,7 +35,10 @@ pub use error::{Code, Retry, ServiceError};
 // What use cases take and answer with, under one roof for those who call them.
 pub use crate::audit::tree::to_hex;
 pub use crate::matching::{Locale, PlanLine, Policy, Reason};
-pub use crate::store::{Answer as LineAnswer, AuditRow, Checkpoint, ClaimOutcome, OverlapFilter, noting_commits};
+pub use crate::store::{
+    Answer as LineAnswer, AreaHistory, AuditRow, Checkpoint, ClaimOutcome, HistoryPlace, OverlapCount, OverlapFilter,
+    noting_commits,
+};
 pub use crate::store::{ApiKey, Member, OpenSession};
 
 use crate::atlas::{Atlas, Sight};
@@ -49,6 +54,7 @@ use crate::spatial::Shape;
 use crate::store::{Keyed, Scope, Store};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
@@ -68,6 +74,7 @@ struct Inner {
     traffic: traffic::Traffic,
     traffic_limits: OnceLock<traffic::TrafficLimits>,
     sign_on: OnceLock<Provider>,
+    exports: Semaphore,
 }
 
 /// Whoever reads the figures waits no longer for the database.
@@ -94,6 +101,7 @@ impl Service {
             traffic: traffic::Traffic::default(),
             traffic_limits: OnceLock::new(),
             sign_on: OnceLock::new(),
+            exports: Semaphore::new(exports::AT_ONCE),
         }));
         service.listen_to_commits();
         service

@@ -176,6 +176,17 @@ impl Service {
         }
     }
 
+    /// Officers, auditors and admins, whatever they belong to; those after `after`.
+    pub async fn officials(
+        &self,
+        actor: &Actor,
+        first: usize,
+        after: Option<UserId>,
+    ) -> Result<Vec<Member>, ServiceError> {
+        authorize(actor, Operation::ReadOfficials)?;
+        Ok(self.store().officials(first as i64, after).await?)
+    }
+
     /// The papers of an organisation; `None`: not for the caller to see.
     pub async fn documents(
         &self,

@@ -56,6 +56,10 @@ impl Service {
         let _ = self.0.sign_on.set(provider);
     }
 
+    pub fn has_sign_on(&self) -> bool {
+        self.0.sign_on.get().is_some()
+    }
+
     /// `None` where there is no single sign-on.
     pub async fn begin_sign_on(&self, visit: &Visit) -> Result<Option<Departure>, ServiceError> {
         let Some(provider) = self.0.sign_on.get() else { return Ok(None) };

@@ -7,6 +7,7 @@ use super::audit::{self, Entry};
 use super::error::StoreError;
 use super::organizations::Application;
 use super::people::scopes_of;
+use super::rows::IdRow;
 use super::write::{Command, Tx, column};
 use super::{Author, Store, outbox};
 use crate::audit::state;
@@ -431,34 +432,39 @@ impl Command for EraseAccount {
 
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let now = tx.now().await?;
-        let id = self.user.0;
-        let sql = format!("SELECT email FROM app_user WHERE id = $1{}", tx.dialect.lock());
-        let row = tx.one(&sql, [id.into()]).await?.ok_or(StoreError::NotFound("user"))?;
-        let email: String = column(&row, "email")?;
-        shut_out(tx, now, self.user).await?;
-        for sql in [
-            "UPDATE api_key SET label = NULL WHERE user_id = $1",
-            "DELETE FROM user_role WHERE user_id = $1",
-            "DELETE FROM known_device WHERE user_id = $1",
-            "DELETE FROM user_identity WHERE user_id = $1",
-        ] {
-            tx.run(sql, [id.into()]).await?;
-        }
-        // The address is no address any more, and the account never opens again.
-        tx.run(
-            "UPDATE app_user SET email = $2, password_hash = NULL, organization_id = NULL, area_code = NULL,
-             manager = 0, disabled = 1 WHERE id = $1",
-            [id.into(), format!("erased-{id}").into()],
-        )
-        .await?;
-        tx.run("DELETE FROM one_time_link WHERE email = $1", [email.as_str().into()]).await?;
-        outbox::forget(tx, &email).await?;
-        note_user(tx, now, self.author, self.user, "user.erase", state([])).await
+        erase(tx, now, self.author, self.user).await
     }
 }
 
+async fn erase(tx: &mut Tx, now: Moment, author: Author, user: UserId) -> Result<(), StoreError> {
+    let id = user.0;
+    let sql = format!("SELECT email FROM app_user WHERE id = $1{}", tx.dialect.lock());
+    let row = tx.one(&sql, [id.into()]).await?.ok_or(StoreError::NotFound("user"))?;
+    let email: String = column(&row, "email")?;
+    shut_out(tx, now, user).await?;
+    for sql in [
+        "UPDATE api_key SET label = NULL WHERE user_id = $1",
+        "DELETE FROM user_role WHERE user_id = $1",
+        "DELETE FROM known_device WHERE user_id = $1",
+        "DELETE FROM user_identity WHERE user_id = $1",
+    ] {
+        tx.run(sql, [id.into()]).await?;
+    }
+    // The address is no address any more, and the account never opens again.
+    tx.run(
+        "UPDATE app_user SET email = $2, password_hash = NULL, organization_id = NULL, area_code = NULL,
+             manager = 0, disabled = 1 WHERE id = $1",
+        [id.into(), format!("erased-{id}").into()],
+    )
+    .await?;
+    tx.run("DELETE FROM one_time_link WHERE email = $1", [email.as_str().into()]).await?;
+    outbox::forget(tx, &email).await?;
+    note_user(tx, now, author, user, "user.erase", state([])).await
+}
+
 /// Removes what has served its time: sessions that are over, links that were used or have run out,
-/// allowances of the past.
+/// allowances of the past, browsers that did not come back for a year, and accounts that were shut out
+/// a year ago. The log keeps what was done under their number, and verifies.
 #[derive(Debug, Clone)]
 pub struct ForgetThePast;
 
@@ -479,9 +485,20 @@ impl Command for ForgetThePast {
         ] {
             tx.run(sql, [long_ago.0.into()]).await?;
         }
+        let year_ago = now.plus_seconds(-SHUT_OUT_FOR);
+        tx.run("DELETE FROM known_device WHERE seen_at < $1", [year_ago.0.into()]).await?;
+        let sql = "SELECT id FROM app_user WHERE disabled = 1 AND disabled_at < $1 AND email LIKE '%@%'
+            ORDER BY id LIMIT 100";
+        let gone: Vec<IdRow> = tx.all(sql, [year_ago.0.into()]).await?;
+        for user in gone {
+            erase(tx, now, None, UserId(user.id)).await?;
+        }
         Ok(())
     }
 }
+
+/// An account that is shut out for so long is erased, in seconds: a year is time to be let in again.
+const SHUT_OUT_FOR: i64 = 365 * 86_400;
 
 fn roles_of(rows: Vec<RoleRow>) -> Result<Vec<Role>, StoreError> {
     let known = |row: &RoleRow| Role::from_word(&row.role).ok_or_else(|| StoreError::corrupt("role"));

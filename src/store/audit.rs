@@ -28,7 +28,7 @@ use crate::domain::need::Need;
 use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A record's new version, before it is known who made it and when.
@@ -283,6 +283,29 @@ pub struct AuditRow {
     pub actor: String,
     pub action: String,
     pub subject: String,
+    /// What the record was from then on: canonical JSON.
+    pub state: String,
+}
+
+impl AuditRow {
+    fn of(leaf: Leaf, sequence: Option<i64>) -> Self {
+        let state = text_of(&leaf.state);
+        AuditRow { sequence, at: leaf.at, actor: leaf.actor, action: leaf.action, subject: leaf.subject, state }
+    }
+}
+
+/// A page of an area's history: its entries, and the place of the last of them where there are more.
+#[derive(Debug, Clone)]
+pub struct AreaHistory {
+    pub entries: Vec<AuditRow>,
+    pub more: Option<HistoryPlace>,
+}
+
+/// After which entry a page begins: the pack's id, and the place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryPlace {
+    pub pack: i64,
+    pub place: i64,
 }
 
 /// A signed head of the log.
@@ -486,6 +509,48 @@ fn claims_of_subject(kind: &str) -> Option<&'static str> {
     }
 }
 
+/// A page of the entries of some records, oldest first.
+pub(super) async fn entries_of(
+    store: &Store,
+    subjects: &BTreeSet<String>,
+    after: HistoryPlace,
+    most: usize,
+) -> Result<AreaHistory, StoreError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+        first_sequence: Option<i64>,
+        leaves: String,
+    }
+    let set = store.dialect.texts("$1");
+    let sql = format!(
+        "SELECT id, first_sequence, leaves FROM audit_pack WHERE topic {set} AND id >= $2 ORDER BY id LIMIT $3"
+    );
+    let topics = serde_json::Value::from_iter(subjects.iter().map(String::as_str)).to_string();
+    let packs: Vec<Row> = store.read_all(&sql, [topics.into(), after.pack.into(), (most as i64 + 1).into()]).await?;
+    let mut entries = Vec::new();
+    let mut last = after;
+    for pack in &packs {
+        for (place, leaf) in pack.leaves.split('\n').enumerate() {
+            let here = HistoryPlace { pack: pack.id, place: place as i64 };
+            if (pack.id, here.place) <= (after.pack, after.place) {
+                continue;
+            }
+            let leaf = Leaf::parse(leaf.as_bytes()).map_err(|_| StoreError::corrupt("audit entry"))?;
+            if subjects.contains(&leaf.subject) {
+                if entries.len() == most {
+                    return Ok(AreaHistory { entries, more: Some(last) });
+                }
+                entries.push(AuditRow::of(leaf, pack.first_sequence.map(|first| first + here.place)));
+            }
+            last = here;
+        }
+    }
+    // As many packs as were asked for: there may be others beyond.
+    let more = (packs.len() > most).then_some(last);
+    Ok(AreaHistory { entries, more })
+}
+
 impl Store {
     /// The entries of one record, oldest first, after the given version.
     pub async fn audit_trail(&self, subject: &str, after: i64, most: i64) -> Result<Vec<AuditRow>, StoreError> {
@@ -509,13 +574,7 @@ impl Store {
             for (place, leaf) in pack.leaves.split('\n').enumerate() {
                 let leaf = Leaf::parse(leaf.as_bytes()).map_err(|_| StoreError::corrupt("audit entry"))?;
                 if leaf.subject == subject {
-                    trail.push(AuditRow {
-                        sequence: pack.first_sequence.map(|first| first + place as i64),
-                        at: leaf.at,
-                        actor: leaf.actor,
-                        action: leaf.action,
-                        subject: leaf.subject,
-                    });
+                    trail.push(AuditRow::of(leaf, pack.first_sequence.map(|first| first + place as i64)));
                 }
             }
         }

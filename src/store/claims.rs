@@ -131,14 +131,14 @@ pub struct ClaimAccess {
 pub(super) async fn own_claim(tx: &mut Tx, id: ClaimId, access: ClaimAccess) -> Result<ClaimRow, StoreError> {
     let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id = $1");
     let row: Option<ClaimRow> = tx.all(&sql, [id.0.into()]).await?.pop();
-    row.filter(|r| access.allows(r)).ok_or(StoreError::NotFound("claim"))
+    let own = |r: &ClaimRow| r.opening == 0 && access.allows([r.organization_id, r.executor_id].map(OrganizationId));
+    row.filter(own).ok_or(StoreError::NotFound("claim"))
 }
 
 impl ClaimAccess {
-    pub(super) fn allows(&self, row: &ClaimRow) -> bool {
-        let own =
-            |organization: OrganizationId| row.organization_id == organization.0 || row.executor_id == organization.0;
-        row.opening == 0 && (planted!(ForeignClaims) || self.organization.is_none_or(own))
+    /// By who made the claim and who carries it out.
+    pub(super) fn allows(&self, parties: [OrganizationId; 2]) -> bool {
+        planted!(ForeignClaims) || self.organization.is_none_or(|own| parties.contains(&own))
     }
 }
 

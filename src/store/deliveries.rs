@@ -16,7 +16,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::rules::{DeliveryEventKind, LineEvent, delivery_after};
 use sea_orm::FromQueryResult;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Plans a trip over lines of a confirmed claim.
 #[derive(Debug, Clone)]
@@ -178,16 +178,16 @@ impl Command for AcknowledgeDelivery {
     type Answer = ();
 
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let mut trip = Trip::open(tx, self.author, self.id, "delivery.acknowledge", None).await?;
         let areas = areas_of_lines(tx, self.id).await?;
         let mine = |line: ClaimLineId| {
             let code = areas.get(&line.0);
             code.is_some_and(|code| self.area.as_ref().is_none_or(|own| own.covers(code)))
         };
         // A delivery with no line in the officer's area is not theirs to see.
-        if !trip.lines.iter().any(|l| mine(l.line)) {
+        if !areas.keys().any(|line| mine(ClaimLineId(*line))) {
             return Err(StoreError::NotFound("delivery"));
         }
+        let mut trip = Trip::open(tx, self.author, self.id, "delivery.acknowledge", None).await?;
         let mut news = Vec::new();
         for answer in &self.answers {
             let line = trip.lines.iter_mut().find(|l| l.line == answer.line);
@@ -261,13 +261,15 @@ impl Trip {
         action: &'static str,
         access: Option<ClaimAccess>,
     ) -> Result<Trip, StoreError> {
-        let row = tx.one("SELECT claim_id FROM delivery WHERE id = $1", [id.0.into()]).await?;
-        let claim = ClaimId(column(&row.ok_or(StoreError::NotFound("delivery"))?, "claim_id")?);
-        if let Some(access) = access {
-            own_claim(tx, claim, access).await.map_err(|e| match e {
-                StoreError::NotFound(_) => StoreError::NotFound("delivery"),
-                other => other,
-            })?;
+        // One question, so that a foreign delivery costs what a missing one costs.
+        let sql =
+            "SELECT d.claim_id, c.organization_id, c.executor_id FROM delivery d JOIN claim c ON c.id = d.claim_id
+            WHERE d.id = $1";
+        let row = tx.one(sql, [id.0.into()]).await?.ok_or(StoreError::NotFound("delivery"))?;
+        let claim = ClaimId(column(&row, "claim_id")?);
+        let parties = [column(&row, "organization_id")?, column(&row, "executor_id")?].map(OrganizationId);
+        if access.is_some_and(|access| !access.allows(parties)) {
+            return Err(StoreError::NotFound("delivery"));
         }
         let found: Vec<IdRow> = tx
             .all(
@@ -463,6 +465,27 @@ impl Store {
         Ok(rows.into_iter().map(|r| DeliveryId(r.id)).collect())
     }
 
+    /// Deliveries over claims that the organisation made or carries out, in one of the states, newest first, older
+    /// than `before`.
+    pub async fn deliveries_of(
+        &self,
+        organization: OrganizationId,
+        states: &[DeliveryStatus],
+        before: Option<DeliveryId>,
+        most: i64,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        let sql = format!(
+            "SELECT d.id FROM delivery d JOIN claim c ON c.id = d.claim_id
+             WHERE (c.organization_id = $1 OR c.executor_id = $1) AND d.status {} AND d.id < $3
+             ORDER BY d.id DESC LIMIT $4",
+            self.dialect.texts("$2")
+        );
+        let states = batch(states, |status| json!(status.word()));
+        let values = [organization.0.into(), states, before.map_or(i64::MAX, |d| d.0).into(), most.into()];
+        let rows: Vec<IdRow> = self.read_all(&sql, values).await?;
+        Ok(rows.into_iter().map(|r| DeliveryId(r.id)).collect())
+    }
+
     /// Deliveries that bring something to `area` or below it, newest first, older than `before`.
     pub async fn deliveries_to(
         &self,
@@ -489,40 +512,36 @@ impl Store {
 
     /// The area codes that a delivery serves.
     pub async fn areas_of_delivery(&self, id: DeliveryId) -> Result<Vec<AreaCode>, StoreError> {
-        self.area_codes(
-            "SELECT DISTINCT a.code FROM delivery_line d JOIN claim_line l ON l.id = d.claim_line_id
-             JOIN need n ON n.id = l.need_id JOIN area a ON a.id = n.area_id WHERE d.delivery_id = $1",
-            id.0,
-        )
-        .await
-    }
-
-    /// The area codes that a claim's lines stand in.
-    pub async fn areas_of_claim(&self, id: ClaimId) -> Result<Vec<AreaCode>, StoreError> {
-        self.area_codes(
-            "SELECT DISTINCT a.code FROM claim_line l JOIN need n ON n.id = l.need_id
-             JOIN area a ON a.id = n.area_id WHERE l.claim_id = $1",
-            id.0,
-        )
-        .await
-    }
-
-    async fn area_codes(&self, sql: &str, id: i64) -> Result<Vec<AreaCode>, StoreError> {
         #[derive(FromQueryResult)]
         struct Code {
             code: String,
         }
-        let rows: Vec<Code> = self.read_all(sql, [id.into()]).await?;
+        let sql = "SELECT DISTINCT a.code FROM delivery_line d JOIN claim_line l ON l.id = d.claim_line_id
+            JOIN need n ON n.id = l.need_id JOIN area a ON a.id = n.area_id WHERE d.delivery_id = $1";
+        let rows: Vec<Code> = self.read_all(sql, [id.0.into()]).await?;
         rows.into_iter().map(|r| r.code.parse().map_err(|_| StoreError::corrupt("area code"))).collect()
     }
 
-    /// The organisation that made a claim and the one that carries it out.
-    pub async fn parties_of_claim(
+    /// Which of the claims have a line in the area or below it.
+    pub async fn claims_in_area(&self, wanted: &[ClaimId], area: &AreaCode) -> Result<HashSet<ClaimId>, StoreError> {
+        let sql = format!(
+            "SELECT DISTINCT l.claim_id AS id FROM claim_line l JOIN need n ON n.id = l.need_id
+             JOIN area a ON a.id = n.area_id WHERE l.claim_id {} AND (a.code = $2 OR a.code LIKE $3)",
+            self.dialect.numbers("$1")
+        );
+        let values = [ids(wanted.iter().map(|c| c.0)), area.as_str().into(), format!("{area}.%").into()];
+        let rows: Vec<IdRow> = self.read_all(&sql, values).await?;
+        Ok(rows.into_iter().map(|r| ClaimId(r.id)).collect())
+    }
+
+    /// The organisation that made a delivery's claim and the one that carries it out.
+    pub async fn parties_of_delivery(
         &self,
-        claim: ClaimId,
+        id: DeliveryId,
     ) -> Result<Option<(OrganizationId, OrganizationId)>, StoreError> {
-        let row =
-            self.read_one("SELECT organization_id, executor_id FROM claim WHERE id = $1", [claim.0.into()]).await?;
+        let sql = "SELECT c.organization_id, c.executor_id FROM delivery d JOIN claim c ON c.id = d.claim_id
+            WHERE d.id = $1";
+        let row = self.read_one(sql, [id.0.into()]).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some((OrganizationId(column(&row, "organization_id")?), OrganizationId(column(&row, "executor_id")?))))
     }

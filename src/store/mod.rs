@@ -15,10 +15,13 @@ mod claims;
 mod deliveries;
 mod dialect;
 mod error;
+mod evidence;
+mod exports;
 mod faults;
 mod feed;
 mod gauges;
 mod group;
+mod help;
 mod idempotency;
 mod identities;
 mod intake;
@@ -41,12 +44,14 @@ pub use accounts::{
 };
 pub use allowance::{AddUp, Allowance, Counted, Refund, Spend};
 pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
-pub use audit::{AuditRow, Checkpoint, Sequenced};
+pub use audit::{AreaHistory, AuditRow, Checkpoint, HistoryPlace, Sequenced};
 pub use audit_check::Checked;
 pub use backup::BackupError;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
+pub use evidence::OverlapCount;
+pub use exports::{ExportFilter, ExportReach, ExportedLine, ExportedParties, ExportedTrip};
 pub use faults::{Fault, FaultStep, Faults};
 pub use feed::{Cursor, Feed, Piece, Snapshot, StoredArea};
 pub use idempotency::{Keyed, Scope};
@@ -308,6 +313,7 @@ impl Store {
     }
 
     async fn read_one<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<Option<QueryResult>, StoreError> {
+        self.metrics.stated();
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         self.reader.query_one_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))
     }
@@ -317,6 +323,7 @@ impl Store {
         sql: &str,
         values: [Value; N],
     ) -> Result<Vec<T>, StoreError> {
+        self.metrics.stated();
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
         let rows = self.reader.query_all_raw(statement).await.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         rows.iter()

@@ -470,8 +470,9 @@ impl Command for SuspendMember {
     async fn run(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let now = tx.now().await?;
         known_member(tx, self.user, self.of).await?;
-        let sql = "UPDATE app_user SET disabled = $2 WHERE id = $1 AND disabled <> $2";
-        if tx.run(sql, [self.user.0.into(), i64::from(self.suspended).into()]).await? == 0 {
+        let sql = "UPDATE app_user SET disabled = $2, disabled_at = $3 WHERE id = $1 AND disabled <> $2";
+        let since = self.suspended.then_some(now.0);
+        if tx.run(sql, [self.user.0.into(), i64::from(self.suspended).into(), since.into()]).await? == 0 {
             return Ok(());
         }
         if self.suspended {
@@ -563,6 +564,8 @@ pub struct Member {
     pub roles: Vec<Role>,
     pub manager: bool,
     pub suspended: bool,
+    /// In their charge, of an area's officer.
+    pub area: Option<AreaCode>,
 }
 
 #[derive(FromQueryResult)]
@@ -571,7 +574,30 @@ struct MemberRow {
     email: String,
     manager: i64,
     disabled: i64,
+    area_code: Option<String>,
     role: Option<String>,
+}
+
+/// Rows of one member after the other, one for each of their roles, put together.
+fn members(rows: Vec<MemberRow>) -> Result<Vec<Member>, StoreError> {
+    let mut members: Vec<Member> = Vec::new();
+    for row in rows {
+        if members.last().is_none_or(|m| m.id.0 != row.id) {
+            let area = row.area_code.map(|code| code.parse().map_err(|_| StoreError::corrupt("area code")));
+            members.push(Member {
+                id: UserId(row.id),
+                email: row.email,
+                roles: Vec::new(),
+                manager: row.manager == 1,
+                suspended: row.disabled == 1,
+                area: area.transpose()?,
+            });
+        }
+        if let (Some(word), Some(member)) = (row.role, members.last_mut()) {
+            member.roles.push(Role::from_word(&word).ok_or_else(|| StoreError::corrupt("role"))?);
+        }
+    }
+    Ok(members)
 }
 
 #[derive(FromQueryResult)]
@@ -588,24 +614,30 @@ struct DocumentRow {
 impl Store {
     /// The members of an organisation, by e-mail.
     pub async fn members_of(&self, organization: OrganizationId) -> Result<Vec<Member>, StoreError> {
-        let rows: Vec<MemberRow> = self
+        let rows = self
             .read_all(
-                "SELECT u.id, u.email, u.manager, u.disabled, r.role FROM app_user u
+                "SELECT u.id, u.email, u.manager, u.disabled, u.area_code, r.role FROM app_user u
                  LEFT JOIN user_role r ON r.user_id = u.id WHERE u.organization_id = $1 ORDER BY u.email, u.id, r.role",
                 [organization.0.into()],
             )
             .await?;
-        let mut members: Vec<Member> = Vec::new();
-        for row in rows {
-            if members.last().is_none_or(|m| m.id.0 != row.id) {
-                let (manager, suspended) = (row.manager == 1, row.disabled == 1);
-                members.push(Member { id: UserId(row.id), email: row.email, roles: Vec::new(), manager, suspended });
-            }
-            if let (Some(word), Some(member)) = (row.role, members.last_mut()) {
-                member.roles.push(Role::from_word(&word).ok_or_else(|| StoreError::corrupt("role"))?);
-            }
-        }
-        Ok(members)
+        members(rows)
+    }
+
+    /// Officers, auditors and admins, by number, after the given one; erased accounts are nobody's any more.
+    pub async fn officials(&self, most: i64, after: Option<UserId>) -> Result<Vec<Member>, StoreError> {
+        let rows = self
+            .read_all(
+                "SELECT u.id, u.email, u.manager, u.disabled, u.area_code, r.role FROM app_user u
+                 JOIN user_role r ON r.user_id = u.id
+                 WHERE u.id IN (SELECT o.id FROM app_user o WHERE o.id > $1 AND o.email LIKE '%@%'
+                     AND EXISTS (SELECT 1 FROM user_role h WHERE h.user_id = o.id
+                         AND h.role IN ('AREA_OFFICER', 'AUDITOR', 'ADMIN')) ORDER BY o.id LIMIT $2)
+                 ORDER BY u.id, r.role",
+                [after.map_or(0, |user| user.0).into(), most.into()],
+            )
+            .await?;
+        members(rows)
     }
 
     pub async fn documents_of(&self, organization: OrganizationId) -> Result<Vec<FiledDocument>, StoreError> {

@@ -7,7 +7,7 @@ use super::faults::{self, Fault, FaultStep, Faults};
 use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
-use crate::metrics::Stopwatch;
+use crate::metrics::{Metrics, Stopwatch};
 use crate::planted::planted;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, QueryResult,
@@ -69,6 +69,7 @@ pub struct Tx {
     /// Lines whose hold has run out in this transaction.
     pub(super) expired: usize,
     faults: Faults,
+    metrics: Metrics,
     written: Arc<AtomicU64>,
 }
 
@@ -180,6 +181,7 @@ impl Tx {
     }
 
     fn stumble(&mut self) -> Result<(), StoreError> {
+        self.metrics.stated();
         match self.faults.at(FaultStep::Statement) {
             Fault::None => Ok(()),
             fault => {
@@ -307,6 +309,7 @@ impl Store {
             abandoned: false,
             expired: 0,
             faults: self.faults.clone(),
+            metrics: self.metrics.clone(),
             written: self.written.clone(),
         };
         match command.run(&mut tx).await {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub const MAX_ZOOM: u8 = 14;
 
 /// Grows when the same areas give other bytes: it is part of a tile's address.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Units from one side of a tile to the other.
 const EXTENT: i64 = 4_096;
@@ -61,11 +61,39 @@ pub fn drawn_at(z: u8) -> AreaLevel {
     }
 }
 
+/// A kind of layer that tiles have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    pub id: String,
+    /// Names and types of what its features say, as TileJSON has it.
+    pub fields: &'static [(&'static str, &'static str)],
+    /// The first and the last zoom whose tiles may have it.
+    pub zooms: (u8, u8),
+}
+
+/// All layers, the largest areas first; of each level the shapes, then the names.
+pub fn layers() -> Vec<Layer> {
+    let of_level = |level: AreaLevel| {
+        let zooms: Vec<u8> = (0..=MAX_ZOOM).filter(|z| (top_at(*z)..=drawn_at(*z)).contains(&level)).collect();
+        let zooms = (zooms.first().copied().unwrap_or_default(), zooms.last().copied().unwrap_or_default());
+        let name = format!("{}_name", level.word());
+        [
+            Layer { id: level.word().to_owned(), fields: &[("code", "String")], zooms },
+            Layer { id: name, fields: &[("code", "String"), ("name", "String"), ("shaped", "Boolean")], zooms },
+        ]
+    };
+    AreaLevel::ALL.into_iter().flat_map(of_level).collect()
+}
+
+/// The largest level in a zoom's tiles.
+fn top_at(z: u8) -> AreaLevel {
+    AreaLevel::from_number(drawn_at(z).number() - 2).unwrap_or(AreaLevel::Province)
+}
+
 /// The tile as Mapbox Vector Tile 2.1; no bytes where nothing lies in it.
 pub fn encode(ground: &Arc<Ground>, tile: TileId) -> Result<Vec<u8>, MvtError> {
-    let drawn = drawn_at(tile.z);
-    let top = AreaLevel::from_number(drawn.number() - 2).unwrap_or(AreaLevel::Province);
-    let areas = tile.bounds().map(|bounds| ground.areas_in(&bounds, top..=drawn)).unwrap_or_default();
+    let levels = top_at(tile.z)..=drawn_at(tile.z);
+    let areas = tile.bounds().map(|bounds| ground.areas_in(&bounds, levels)).unwrap_or_default();
     let mut built = MvtTileBuilder::new();
     for level in AreaLevel::ALL {
         let of_level = || areas.iter().filter(move |area| area.level() == level);

@@ -7,6 +7,7 @@ use super::{EXTENT, MARGIN, MAX_ZOOM, TileId};
 use crate::domain::place::LonLat;
 use crate::spatial::Shape;
 use geo::Coord;
+use std::collections::HashMap;
 use std::f64::consts::PI;
 
 /// Web Mercator ends here, and the square is one.
@@ -61,19 +62,41 @@ pub(super) fn place(point: LonLat, tile: TileId) -> Option<Coord<i32>> {
 pub(super) fn drawn(shape: &Shape, tile: TileId) -> Vec<Ring> {
     let mut rings = Vec::new();
     for polygon in shape.polygons() {
-        let Some(points) = cut(&polygon.exterior().0, tile) else { continue };
-        rings.push(Ring { points, exterior: true });
-        let holes = polygon.interiors().iter().filter_map(|hole| cut(&hole.0, tile));
-        rings.extend(holes.map(|points| Ring { points, exterior: false }));
+        let parts = loops(cut(&polygon.exterior().0, tile));
+        let sense = sense_of(&polygon.exterior().0);
+        // Where a border met itself it closed around a hole, or folded over to nothing that is seen.
+        let (shells, mut holes): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|points| twice_area(points).signum() == sense);
+        let mut shells: Vec<(Points, Vec<Points>)> = shells.into_iter().map(|points| (points, Vec::new())).collect();
+        for hole in polygon.interiors() {
+            let sense = sense_of(&hole.0);
+            holes.extend(loops(cut(&hole.0, tile)).into_iter().filter(|points| twice_area(points).signum() == sense));
+        }
+        for hole in holes {
+            let around = shells.iter_mut().find(|(shell, _)| hole.iter().all(|p| !is_outside(*p, shell)));
+            if let Some((_, holes)) = around {
+                holes.push(hole);
+            }
+        }
+        for (points, holes) in shells {
+            rings.push(Ring { points: placed(points), exterior: true });
+            rings.extend(holes.into_iter().map(|points| Ring { points: placed(points), exterior: false }));
+        }
     }
     rings
 }
 
-/// The ring on the grid, within the tile and its margin; `None` where nothing is left of it.
-fn cut(ring: &[Coord<f64>], tile: TileId) -> Option<Vec<Coord<i32>>> {
+type Points = Vec<Coord<i64>>;
+
+fn placed(points: Points) -> Vec<Coord<i32>> {
+    points.into_iter().map(|p| Coord { x: p.x as i32, y: p.y as i32 }).collect()
+}
+
+/// The ring on the grid, within the tile and its margin.
+fn cut(ring: &[Coord<f64>], tile: TileId) -> Points {
     let (west, north) = origin(tile);
     let step = grid(tile.z);
-    let mut points: Vec<Coord<i64>> = Vec::with_capacity(ring.len());
+    let mut points: Points = Vec::with_capacity(ring.len());
     for c in ring {
         let (x, y) = project(c.x, c.y, tile.z);
         let snap = |v: f64| ((v / step).round() * step) as i64;
@@ -91,10 +114,110 @@ fn cut(ring: &[Coord<f64>], tile: TileId) -> Option<Vec<Coord<i32>>> {
     points = cut_off(points, |p| p.y - low, |p| p.y = low);
     points = cut_off(points, |p| high - p.y, |p| p.y = high);
     points.dedup();
-    if twice_area(&points) == 0 {
+    meeting_in_vertices(points)
+}
+
+/// The ring with a vertex wherever it meets itself: on a coarse grid a corner may come to lie on another side,
+/// and sides may cross by a hair; and cut at the margin, a ring runs there and back on it. Neighbours have the
+/// same sides, so they get the same vertices.
+fn meeting_in_vertices(mut points: Points) -> Points {
+    // Rounding a crossing bends two sides, which may make another one.
+    for _ in 0..4 {
+        let mut met: Vec<(usize, Coord<i64>)> = Vec::new();
+        let count = points.len();
+        for at in 0..count {
+            let (a, b) = (points[at], points[(at + 1) % count]);
+            let (west, east, north, south) = (a.x.min(b.x), a.x.max(b.x), a.y.min(b.y), a.y.max(b.y));
+            let apart = |c: Coord<i64>, d: Coord<i64>| {
+                c.x.max(d.x) < west || c.x.min(d.x) > east || c.y.max(d.y) < north || c.y.min(d.y) > south
+            };
+            for other in 0..count {
+                let (c, d) = (points[other], points[(other + 1) % count]);
+                if apart(c, d) {
+                    continue;
+                }
+                if c != a && c != b && across(a, b, c) == 0 && !apart(c, c) {
+                    met.push((at, c));
+                } else if other > at
+                    && let Some(point) = crossing(a, b, c, d)
+                {
+                    met.extend([(at, point), (other, point)]);
+                }
+            }
+        }
+        met.retain(|(at, point)| *point != points[*at] && *point != points[(*at + 1) % count]);
+        if met.is_empty() {
+            break;
+        }
+        let away = |(at, p): &(usize, Coord<i64>)| (p.x - points[*at].x).pow(2) + (p.y - points[*at].y).pow(2);
+        met.sort_by_key(|one| (one.0, away(one)));
+        met.dedup();
+        let mut met = met.into_iter().peekable();
+        let mut more = Vec::with_capacity(count + met.len());
+        for (at, point) in points.iter().enumerate() {
+            more.push(*point);
+            while let Some((_, point)) = met.next_if(|(of, _)| *of == at) {
+                more.push(point);
+            }
+        }
+        points = more;
+    }
+    points
+}
+
+/// Positive where `p` lies to one side of the way from `a` to `b`, negative on the other, zero on it.
+fn across(a: Coord<i64>, b: Coord<i64>, p: Coord<i64>) -> i64 {
+    (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x)
+}
+
+/// Where two sides cross that share no end, to the nearest unit.
+fn crossing(a: Coord<i64>, b: Coord<i64>, c: Coord<i64>, d: Coord<i64>) -> Option<Coord<i64>> {
+    let [from, to] = [across(a, b, c), across(a, b, d)];
+    let parts = [across(c, d, a), across(c, d, b)];
+    if from.signum() * to.signum() >= 0 || parts[0].signum() * parts[1].signum() >= 0 {
         return None;
     }
-    Some(points.into_iter().map(|p| Coord { x: p.x as i32, y: p.y as i32 }).collect())
+    let share = from as f64 / (from - to) as f64;
+    let between = |c: i64, d: i64| c + ((d - c) as f64 * share).round() as i64;
+    Some(Coord { x: between(c.x, d.x), y: between(c.y, d.y) })
+}
+
+/// The ring in parts that do not come back to a place where they have been: on a coarse grid, necks and bays
+/// close. What has no area is left out.
+fn loops(points: Points) -> Vec<Points> {
+    let mut whole = Vec::new();
+    let mut open: Points = Vec::with_capacity(points.len());
+    let mut been: HashMap<Coord<i64>, usize> = HashMap::with_capacity(points.len());
+    for point in points {
+        if let Some(at) = been.get(&point).copied() {
+            let part = open.split_off(at);
+            for p in &part {
+                been.remove(p);
+            }
+            whole.push(part);
+        }
+        been.insert(point, open.len());
+        open.push(point);
+    }
+    whole.push(open);
+    whole.retain(|part| twice_area(part) != 0);
+    whole
+}
+
+/// False inside and on the border.
+fn is_outside(point: Coord<i64>, ring: &[Coord<i64>]) -> bool {
+    let mut inside = false;
+    for (a, b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+        let side = across(*a, *b, point);
+        let between = |a: i64, b: i64, p: i64| a.min(b) <= p && p <= a.max(b);
+        if side == 0 && between(a.x, b.x, point.x) && between(a.y, b.y, point.y) {
+            return false;
+        }
+        if (a.y > point.y) != (b.y > point.y) && (side > 0) == (b.y > a.y) {
+            inside = !inside;
+        }
+    }
+    !inside
 }
 
 /// Leaves out what lies beyond one side: where `depth` is negative. `onto` moves a point to the side exactly.
@@ -123,6 +246,16 @@ fn cut_off(
         before = point;
     }
     kept
+}
+
+/// The sign of the ring's area in a tile, where y runs to the south.
+fn sense_of(ring: &[Coord<f64>]) -> i64 {
+    let Some(first) = ring.first() else { return 0 };
+    let area: f64 = ring
+        .windows(2)
+        .map(|w| (w[0].x - first.x) * (w[1].y - first.y) - (w[1].x - first.x) * (w[0].y - first.y))
+        .sum();
+    if area > 0.0 { -1 } else { 1 }
 }
 
 fn twice_area(points: &[Coord<i64>]) -> i64 {

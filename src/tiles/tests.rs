@@ -102,6 +102,10 @@ fn a_tile_holds_the_level_of_its_zoom_and_two_above() {
         layers.sort();
         layers.dedup();
         assert_eq!(layers, expected, "zoom {z}");
+        let told = super::layers().into_iter().filter(|l| (l.zooms.0..=l.zooms.1).contains(&z) && !l.id.contains('_'));
+        let mut told: Vec<String> = told.map(|l| l.id).collect();
+        told.sort();
+        assert_eq!(told, expected, "TileJSON of zoom {z}");
     }
 }
 

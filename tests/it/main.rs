@@ -5,6 +5,7 @@ mod claims;
 mod cli;
 mod fire;
 mod harness;
+mod map;
 mod operations;
 mod replicas;
 mod rigs;

@@ -20,8 +20,10 @@ use super::{
 /// How many records a list may hold where the document does not say.
 const LISTS: &[(&str, u64)] = &[
     // With `first`: the default of the schema.
+    ("areaHistory", 50),
     ("auditTrail", 50),
     ("needs", 50),
+    ("officials", 50),
     ("overlaps", 50),
     ("searchAreas", 10),
     ("claims", 20),
@@ -32,12 +34,17 @@ const LISTS: &[(&str, u64)] = &[
     ("children", 50),
     ("deliveries", 20),
     ("events", 10),
+    ("evidenceRecords", 20),
+    ("handOvers", 5),
     ("items", 10),
     ("lines", 500),
     ("needsChanged", 500),
     ("organizations", 10),
+    ("overlapCounts", 5_000),
     ("programs", 10),
     ("refusals", 500),
+    // Organisations that help in one village, by item.
+    ("rows", 50),
     ("shortfalls", 500),
     ("verifyNeeds", 500),
 ];
@@ -62,12 +69,18 @@ const EXTRA: &[(&str, u64)] = &[
     // An answer of the atlas.
     ("needs", 10),
     // A query of the database each.
+    ("areaHistory", 500),
     ("auditTrail", 200),
     ("claims", 200),
     ("deliveries", 50),
+    // Three, over the promises of a village.
+    ("help", 1_000),
     ("incoming", 200),
     ("offers", 200),
+    ("officials", 200),
+    ("overlapCounts", 500),
     ("overlaps", 200),
+    ("reportedByViewer", 5),
     // A pass over all areas of a city, some milliseconds.
     ("coverageBreaks", 5_000),
     ("searchAreas", 5_000),

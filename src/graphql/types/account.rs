@@ -119,6 +119,11 @@ impl Member {
     async fn suspended(&self) -> bool {
         self.0.suspended
     }
+
+    /// Of an AREA_OFFICER: that area and all below it are in their charge.
+    async fn area_code(&self) -> Option<&str> {
+        self.0.area.as_ref().map(|code| code.as_str())
+    }
 }
 
 /// A paper that an organisation has named. The paper itself is not here.
@@ -156,4 +161,11 @@ impl OrganizationDocument {
     async fn area_code(&self) -> Option<&str> {
         self.0.document.area.as_ref().map(|code| code.as_str())
     }
+}
+
+/// How people get in, besides by address and password.
+#[derive(SimpleObject)]
+pub struct WaysIn {
+    /// True where the city's own sign-on is set up: it begins at /auth/oidc/start.
+    pub single_sign_on: bool,
 }

@@ -1,14 +1,16 @@
 //! Areas, and what their needs come to.
 
+use super::help::AreaHelp;
 use super::need::NeedConnection;
 use crate::atlas::{self, AreaRef, NeedQuery, Order};
 use crate::domain::area::AreaCode;
 use crate::domain::quantity::Quantity as Amount;
-use crate::graphql::context::{service, sight};
+use crate::graphql::context::{now, service, sight};
 use crate::graphql::enums::{AreaLevel, PointSource};
 use crate::graphql::errors::Answer;
 use crate::graphql::inputs::{NeedFilter, first};
 use crate::graphql::scalars::{GeoJSON, Quantity};
+use crate::graphql::written::{Asked, Plan, Record, Write, json, plain, quoted, within, word};
 use crate::service::{Code, ServiceError};
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -114,6 +116,12 @@ impl Area {
         }
     }
 
+    /// Who helps here and in the areas below, when more comes, and what arrived; null above villages.
+    async fn help(&self, ctx: &Context<'_>) -> Answer<Option<AreaHelp>> {
+        let help = service(ctx)?.help_in(&self.0, sight(ctx).await?, now(ctx).await?).await?;
+        Ok(help.map(|help| AreaHelp::of(&self.0, help)))
+    }
+
     /// Needs of this area and of all areas below it, the most urgent first.
     async fn needs(
         &self,
@@ -174,6 +182,70 @@ impl Coverage {
             allocated: None,
             delivered: None,
             unmet: None,
+        }
+    }
+}
+
+impl Record for AreaRef {
+    const TYPE: &'static str = "Area";
+
+    fn field<'a>(name: &str, below: Asked<'a>) -> Option<Write<'a, Self>> {
+        let sight = below.sight;
+        Some(match name {
+            "id" => plain(|area: &AreaRef, out| quoted(out, area.id())),
+            "code" => plain(|area: &AreaRef, out| quoted(out, area.code())),
+            "name" => plain(|area: &AreaRef, out| json(out, area.name())),
+            "label" => plain(|area: &AreaRef, out| json(out, area.label())),
+            "level" => plain(|area: &AreaRef, out| word::<AreaLevel>(out, area.level().into())),
+            "parent" => {
+                let plan = Plan::<AreaRef>::of(below)?;
+                Box::new(move |area: &AreaRef, out| match area.parent() {
+                    Some(parent) => plan.write(&parent, out),
+                    None => {
+                        json(out, None::<&str>);
+                        Some(())
+                    }
+                })
+            }
+            "bbox" => plain(|area: &AreaRef, out| json(out, area.bounds().map(|b| b.to_array()))),
+            "geometryIsGenerated" => plain(|area: &AreaRef, out| json(out, area.shape_is_generated())),
+            "point" => plain(|area: &AreaRef, out| json(out, area.point().map(|(p, _)| [p.lon(), p.lat()]))),
+            "households" => plain(move |area: &AreaRef, out| json(out, area.households(sight))),
+            "poorHouseholds" => plain(move |area: &AreaRef, out| json(out, area.poor_households(sight))),
+            "householdsHidden" => plain(move |area: &AreaRef, out| json(out, area.hides_households(sight))),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Coverage {
+    const TYPE: &'static str = "Coverage";
+
+    fn field<'a>(name: &str, _: Asked<'a>) -> Option<Write<'a, Self>> {
+        let sum = |pick: fn(&Coverage) -> &Option<Quantity>| {
+            plain(move |c: &Coverage, out| json(out, pick(c).as_ref().map(|q| q.0.get())))
+        };
+        Some(match name {
+            "needCount" => plain(|c: &Coverage, out| json(out, c.need_count)),
+            "unservedCount" => plain(|c: &Coverage, out| json(out, c.unserved_count)),
+            "unservedAreaCount" => plain(|c: &Coverage, out| json(out, c.unserved_area_count)),
+            "required" => sum(|c| &c.required),
+            "allocated" => sum(|c| &c.allocated),
+            "delivered" => sum(|c| &c.delivered),
+            "unmet" => sum(|c| &c.unmet),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for AreaCoverage {
+    const TYPE: &'static str = "AreaCoverage";
+
+    fn field<'a>(name: &str, below: Asked<'a>) -> Option<Write<'a, Self>> {
+        match name {
+            "area" => within(below, |row: &AreaCoverage| Some(&row.area.0)),
+            "coverage" => within(below, |row: &AreaCoverage| Some(&row.coverage)),
+            _ => None,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Overlap findings and the audit log.
 
 use super::area::Area;
+use super::evidence::{EvidenceRecord, OverlapRule};
 use super::need::PageInfo;
 use super::organization::Organization;
-use super::program::Item;
+use super::program::{Item, Program};
 use crate::domain::calendar::Moment;
 use crate::domain::overlap as domain;
 use crate::domain::overlap::Source;
-use crate::graphql::context::{organization, service};
+use crate::graphql::context::{evidence, organization, overlap_rule, service};
 use crate::graphql::enums::{OverlapKind, OverlapStatus};
 use crate::graphql::errors::Answer;
 use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
@@ -68,11 +69,33 @@ impl Overlap {
 
     /// The ids of the records it rests on: claim lines, opening balances, distributions from outside.
     async fn evidence(&self) -> Vec<String> {
-        let text = |source: &Source| match source {
-            Source::ClaimLine(id) | Source::Opening(id) => id.to_string(),
-            Source::Outside(id) => id.to_string(),
-        };
-        self.0.finding.evidence.iter().map(text).collect()
+        self.0.finding.evidence.iter().map(Source::to_string).collect()
+    }
+
+    /// These records: who gave what, when, how much. Those of another's area are left out.
+    async fn evidence_records(&self, ctx: &Context<'_>) -> Answer<Vec<EvidenceRecord>> {
+        let found = evidence(ctx, &self.0.finding.evidence).await?;
+        Ok(found.into_iter().map(EvidenceRecord).collect())
+    }
+
+    /// Of EXCLUSIVE_PROGRAMS: which two; else empty.
+    async fn programs(&self, ctx: &Context<'_>) -> Answer<Vec<Program>> {
+        let ground = service(ctx)?.atlas().ground();
+        let ids = self.0.finding.programs.map(|(a, b)| [a, b]).into_iter().flatten();
+        let known = ids.filter_map(|id| ground.program(id).cloned());
+        Ok(known.map(|program| Program { ground: ground.clone(), program }).collect())
+    }
+
+    /// The written rule that makes it a finding; null where it needs none.
+    async fn rule(&self, ctx: &Context<'_>) -> Answer<Option<OverlapRule>> {
+        let Some(place) = self.0.finding.rule else { return Ok(None) };
+        Ok(overlap_rule(ctx, place).await?.map(OverlapRule))
+    }
+
+    /// The written rule that permits it, where there is one.
+    async fn permitted_by(&self, ctx: &Context<'_>) -> Answer<Option<OverlapRule>> {
+        let Some(place) = self.0.finding.permitted_by else { return Ok(None) };
+        Ok(overlap_rule(ctx, place).await?.map(OverlapRule))
     }
 
     /// Why an auditor chose the status; null where the computation did.
@@ -118,6 +141,11 @@ impl AuditEntry {
 
     async fn subject(&self) -> ID {
         ID(self.0.subject.clone())
+    }
+
+    /// What the record was from then on, as the log holds it: JSON, and no person in it.
+    async fn state(&self) -> &str {
+        &self.0.state
     }
 }
 

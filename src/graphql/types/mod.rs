@@ -5,6 +5,8 @@ pub mod area;
 pub mod audit;
 pub mod claim;
 pub mod delivery;
+pub mod evidence;
+pub mod help;
 pub mod matching;
 pub mod need;
 pub mod organization;

@@ -3,10 +3,12 @@
 use super::area::Area;
 use super::program::{Item, Program};
 use crate::atlas::{NeedQuery, NeedView};
-use crate::graphql::context::{now, service};
+use crate::domain::need::NeedStatus as Standing;
+use crate::graphql::context::{now, reported_by_caller, service};
 use crate::graphql::enums::{NeedStatus, ServiceStatus};
 use crate::graphql::errors::Answer;
 use crate::graphql::scalars::{Date, DateTime, Quantity, Version};
+use crate::graphql::written::{Asked, Record, Rows, Write, json, plain, quoted, within, word};
 use crate::service::ServiceError;
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -92,8 +94,38 @@ impl Need {
         }
     }
 
+    /// True where the caller reported it and nobody has verified it yet: somebody else has to.
+    async fn reported_by_viewer(&self, ctx: &Context<'_>) -> Answer<bool> {
+        Ok(self.0.need.status == Standing::Reported && reported_by_caller(ctx, self.0.need.id).await?)
+    }
+
     async fn version(&self) -> Version {
         Version(self.0.need.version)
+    }
+}
+
+impl Record for Need {
+    const TYPE: &'static str = "Need";
+
+    fn field<'a>(name: &str, below: Asked<'a>) -> Option<Write<'a, Self>> {
+        Some(match name {
+            "id" => plain(|n: &Need, out| quoted(out, n.0.need.id)),
+            "area" => return within(below, |n: &Need| Some(&n.0.area)),
+            "program" => return within(below, |n: &Need| n.0.area.ground().program(n.0.need.program)),
+            "item" => return within(below, |n: &Need| n.0.area.ground().item(n.0.need.item)),
+            "periodStart" => plain(|n: &Need, out| quoted(out, n.0.need.period.start)),
+            "periodEnd" => plain(|n: &Need, out| quoted(out, n.0.need.period.end)),
+            "required" => plain(|n: &Need, out| json(out, n.0.need.counters.required().get())),
+            "allocated" => plain(|n: &Need, out| json(out, n.0.need.counters.allocated().get())),
+            "delivered" => plain(|n: &Need, out| json(out, n.0.need.counters.delivered().get())),
+            "unmet" => plain(|n: &Need, out| json(out, n.0.need.counters.free().get())),
+            "severity" => plain(|n: &Need, out| json(out, n.0.need.severity.get())),
+            "status" => plain(|n: &Need, out| word::<NeedStatus>(out, n.0.need.status.into())),
+            "service" => plain(|n: &Need, out| word::<ServiceStatus>(out, n.0.need.counters.service().into())),
+            "smallCountsRounded" => plain(|n: &Need, out| json(out, n.0.rounded)),
+            "version" => plain(|n: &Need, out| quoted(out, format_args!("v{}", n.0.need.version))),
+            _ => return None,
+        })
     }
 }
 
@@ -126,11 +158,24 @@ pub struct NeedEdge {
     pub distance_meters: Option<f64>,
 }
 
+impl Record for NeedEdge {
+    const TYPE: &'static str = "NeedEdge";
+
+    fn field<'a>(name: &str, below: Asked<'a>) -> Option<Write<'a, Self>> {
+        Some(match name {
+            "node" => return within(below, |edge: &NeedEdge| Some(&edge.node)),
+            "cursor" => plain(|edge: &NeedEdge, out| json(out, &edge.cursor)),
+            "distanceMeters" => plain(|edge: &NeedEdge, out| json(out, edge.distance_meters)),
+            _ => return None,
+        })
+    }
+}
+
 /// A page of needs.
 #[derive(SimpleObject)]
 pub struct NeedConnection {
-    pub edges: Vec<NeedEdge>,
-    pub nodes: Vec<Need>,
+    pub edges: Rows<NeedEdge>,
+    pub nodes: Rows<Need>,
     pub page_info: PageInfo,
     pub total_count: i64,
 }
@@ -138,15 +183,17 @@ pub struct NeedConnection {
 impl NeedConnection {
     pub fn read(ctx: &Context<'_>, query: NeedQuery) -> Answer<Self> {
         let page = service(ctx)?.atlas().needs(&query).map_err(ServiceError::from)?;
-        let cursors: Vec<String> = page.rows.iter().map(|r| r.cursor.clone()).collect();
+        let ends = [page.rows.first(), page.rows.last()];
+        let cursors: Vec<String> = ends.into_iter().flatten().map(|r| r.cursor.clone()).collect();
         let wanted = |name: &str| ctx.look_ahead().field(name).exists();
-        let nodes = if wanted("nodes") { page.rows.iter().map(|r| Need(r.view.clone())).collect() } else { Vec::new() };
+        let nodes =
+            if wanted("nodes") { page.rows.iter().map(|r| Need(r.view.clone())).collect() } else { Rows(Vec::new()) };
         let edges = if wanted("edges") {
             let edge =
                 |r: crate::atlas::Row| NeedEdge { node: Need(r.view), cursor: r.cursor, distance_meters: r.distance_m };
             page.rows.into_iter().map(edge).collect()
         } else {
-            Vec::new()
+            Rows(Vec::new())
         };
         Ok(NeedConnection {
             edges,
@@ -158,8 +205,8 @@ impl NeedConnection {
 
     pub fn empty() -> Self {
         NeedConnection {
-            edges: Vec::new(),
-            nodes: Vec::new(),
+            edges: Rows(Vec::new()),
+            nodes: Rows(Vec::new()),
             page_info: PageInfo::of(false, false, &[]),
             total_count: 0,
         }

@@ -3,6 +3,7 @@
 use crate::atlas::Ground;
 use crate::domain::program as domain;
 use crate::graphql::enums::{ItemKind, Locale};
+use crate::graphql::written::{Asked, Record, Write, json, plain, quoted, word};
 use async_graphql::{ID, Object};
 use std::sync::Arc;
 
@@ -77,7 +78,35 @@ impl Item {
     }
 }
 
-fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
+impl Record for domain::Program {
+    const TYPE: &'static str = "Program";
+
+    fn field<'a>(name: &str, _: Asked<'a>) -> Option<Write<'a, Self>> {
+        Some(match name {
+            "id" => plain(|program: &Self, out| quoted(out, program.id)),
+            "key" => plain(|program: &Self, out| json(out, &program.key)),
+            "name" => plain(|program: &Self, out| json(out, in_locale(None, &program.name_id, &program.name_en))),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for domain::Item {
+    const TYPE: &'static str = "Item";
+
+    fn field<'a>(name: &str, _: Asked<'a>) -> Option<Write<'a, Self>> {
+        Some(match name {
+            "id" => plain(|item: &Self, out| quoted(out, item.id)),
+            "key" => plain(|item: &Self, out| json(out, &item.key)),
+            "name" => plain(|item: &Self, out| json(out, in_locale(None, &item.name_id, &item.name_en))),
+            "unit" => plain(|item: &Self, out| json(out, &item.unit)),
+            "kind" => plain(|item: &Self, out| word::<ItemKind>(out, item.kind.into())),
+            _ => return None,
+        })
+    }
+}
+
+pub(super) fn in_locale<'a>(locale: Option<Locale>, id: &'a str, en: &'a str) -> &'a str {
     match locale.unwrap_or(Locale::Id) {
         Locale::Id => id,
         Locale::En => en,

@@ -6,7 +6,7 @@ use super::delivery::Delivery;
 use super::organization::Organization;
 use crate::domain::actor::User;
 use crate::graphql::context::{actor, organization, service};
-use crate::graphql::enums::Role;
+use crate::graphql::enums::{DeliveryStatus, Role};
 use crate::graphql::errors::Answer;
 use crate::graphql::inputs::{first, id};
 use async_graphql::{Context, ID, Object};
@@ -62,6 +62,20 @@ impl Viewer {
         let after = after.map(|after| id("after", &after)).transpose()?;
         let claims = service(ctx)?.own_claims(actor(ctx)?, first(count, 20, 100)?, after).await?;
         Ok(claims.into_iter().map(Claim).collect())
+    }
+
+    /// Trips over those claims, newest first, of the states asked for or of all; at most 100, those before `after`.
+    async fn deliveries(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(name = "first", default_with = "Some(20)")] count: Option<i32>,
+        after: Option<ID>,
+        status: Option<Vec<DeliveryStatus>>,
+    ) -> Answer<Vec<Delivery>> {
+        let after = after.map(|after| id("after", &after)).transpose()?;
+        let states: Option<Vec<_>> = status.map(|all| all.into_iter().map(Into::into).collect());
+        let found = service(ctx)?.own_deliveries(actor(ctx)?, states.as_deref(), first(count, 20, 100)?, after).await?;
+        Ok(found.into_iter().map(Delivery).collect())
     }
 
     /// The organisation's offers, newest first; at most 100, those before `after`.

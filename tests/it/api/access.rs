@@ -17,6 +17,7 @@ use crate::on_both_databases;
 
 on_both_databases!(
     every_operation_is_refused_to_everybody_else_and_foreign_answers_as_missing,
+    what_is_somebody_elses_costs_the_database_what_nothing_costs,
     a_record_is_shown_to_those_who_may_see_it,
     a_need_that_is_not_verified_is_seen_by_its_own_officer_alone,
     lists_of_own_work_hold_own_work_alone,
@@ -101,7 +102,10 @@ struct Two {
 
 impl Two {
     async fn new(db: TestDatabase) -> Two {
-        let town = Town::new(db).await;
+        Two::of(Town::new(db).await).await
+    }
+
+    async fn of(town: Town) -> Two {
         let partner = town.organizations[2].to_string();
         let near = aid(&town, Who::DonorA, RT_11, VILLAGE, Some(partner)).await;
         let far = aid(&town, Who::DonorB, FAR_RT, FAR_VILLAGE, None).await;
@@ -226,10 +230,12 @@ const PUBLIC: &[&str] = &[
     "programs",
     "searchAreas",
     "viewer",
+    "waysIn",
 ];
 
 /// Fields of the root that the tests of this file try on no record.
-const ON_NO_RECORD: &[&str] = &["auditTrail", "createOffer", "organizations", "overlaps"];
+const ON_NO_RECORD: &[&str] =
+    &["areaHistory", "auditTrail", "createOffer", "organizations", "officials", "overlapCounts", "overlaps"];
 
 /// Fields of the root about accounts: `identity.rs` tries them, `rights.rs` asks who may.
 const ON_ACCOUNTS: &[&str] = &[
@@ -281,6 +287,63 @@ async fn every_field_of_the_root_is_in_one_of_the_tables() {
 fn masked(answer: &Value, sent: &Records) -> String {
     let text = answer["errors"].to_string();
     sent.ids().iter().fold(text, |text, id| text.replace(id, "ID"))
+}
+
+/// How many statements a question comes to. What is kept for a second is read now and then, so the
+/// least of several counts.
+async fn cost(town: &Town, who: Who, query: &str, variables: &dyn Fn() -> Value) -> u64 {
+    let metrics = town.app.service.metrics();
+    let mut least = u64::MAX;
+    for _ in 0..4 {
+        let before = metrics.statements();
+        town.ask(who, query, variables()).await;
+        least = least.min(metrics.statements() - before);
+    }
+    least
+}
+
+/// Seconds are the machine's; what takes them is counted instead.
+async fn what_is_somebody_elses_costs_the_database_what_nothing_costs(db: TestDatabase) {
+    let Two { town, near, far } = Two::of(Town::quiet(db).await).await;
+    let missing = Records::missing();
+    let reads = |on: &Records| -> Vec<(String, String)> {
+        let node = "query($id: ID!) { node(id: $id) { id } }";
+        let nodes = [&on.claim, &on.line, &on.delivery, &on.offer, &on.overlap, &on.need];
+        let mut reads: Vec<(String, String)> = nodes.map(|id| (node.to_owned(), id.clone())).to_vec();
+        reads.push(("query($id: ID!) { claim(id: $id) { id } }".into(), on.claim.clone()));
+        reads.push(("query($id: ID!) { delivery(id: $id) { id } }".into(), on.delivery.clone()));
+        reads
+    };
+    let (mut compared, mut asked) = (0, 0);
+    for who in Who::ALL {
+        for (is_near, on) in [(true, &near), (false, &far)] {
+            for ((query, id), (_, none)) in reads(on).into_iter().zip(reads(&missing)) {
+                let told = town.ask(who, &query, json!({"id": id})).await;
+                if told["data"].as_object().is_some_and(|data| data.values().any(|found| !found.is_null())) {
+                    continue;
+                }
+                let foreign = cost(&town, who, &query, &|| json!({"id": id})).await;
+                let nothing = cost(&town, who, &query, &|| json!({"id": none})).await;
+                assert_eq!(foreign, nothing, "{query} of {id} by {who:?}");
+                (compared, asked) = (compared + 1, asked + nothing);
+            }
+            let names = operations(&|| "k".into(), on).into_iter().map(|(name, side, ..)| (name, side));
+            for (at, (name, side)) in names.enumerate() {
+                if side.owns(who, is_near) {
+                    continue;
+                }
+                let one = |records: &Records| operations(&|| town.fresh(), records).swap_remove(at);
+                let query = one(on).2;
+                let foreign = cost(&town, who, &query, &|| one(on).3).await;
+                let nothing = cost(&town, who, &query, &|| one(&missing).3).await;
+                assert_eq!(foreign, nothing, "{name} by {who:?}");
+                (compared, asked) = (compared + 1, asked + nothing);
+            }
+        }
+    }
+    println!("{compared} pairs, {asked} statements each side");
+    assert!(compared > 200 && asked > 200, "{compared} pairs, {asked} statements");
+    town.check_books().await;
 }
 
 async fn every_operation_is_refused_to_everybody_else_and_foreign_answers_as_missing(db: TestDatabase) {
@@ -336,9 +399,12 @@ async fn every_operation_is_refused_to_everybody_else_and_foreign_answers_as_mis
     let offer = "mutation($key: String!) { createOffer(input: {idempotencyKey: $key, itemKey: \"paket\", quantity: 1}) { id } }";
     let giver = |who| matches!(who, Who::DonorA | Who::DonorB | Who::Aggregator);
     type Allowed = fn(Who) -> bool;
-    let open: [(&str, Allowed); 6] = [
+    let open: [(&str, Allowed); 7] = [
         (offer, giver),
         ("{ viewer { claims { id } } }", |w| {
+            matches!(w, Who::DonorA | Who::DonorB | Who::Aggregator | Who::PendingDonor)
+        }),
+        ("{ viewer { deliveries { id } } }", |w| {
             matches!(w, Who::DonorA | Who::DonorB | Who::Aggregator | Who::PendingDonor)
         }),
         ("{ viewer { offers { id } } }", |w| {
@@ -502,7 +568,8 @@ async fn lists_of_own_work_hold_own_work_alone(db: TestDatabase) {
     let ids = |list: &Value| -> Vec<String> {
         list.as_array().map(|l| l.iter().map(|r| text(&r["id"])).collect()).unwrap_or_default()
     };
-    let work = "{ viewer { email roles organization { name } areaCode claims { id } offers { id } } }";
+    let work = "{ viewer { email roles organization { name } areaCode claims { id } offers { id }
+        deliveries { id } } }";
     for (who, own, other, offers) in
         [(Who::DonorA, &near, &far, 1), (Who::DonorB, &far, &near, 1), (Who::Aggregator, &near, &far, 0)]
     {
@@ -511,6 +578,12 @@ async fn lists_of_own_work_hold_own_work_alone(db: TestDatabase) {
         assert!(claims.contains(&own.claim) && !claims.contains(&other.claim), "{who:?}: {viewer}");
         assert_eq!(pledged.len(), offers, "{who:?}: {viewer}");
         assert!(!pledged.contains(&other.offer), "{who:?}: {viewer}");
+        let trips = ids(&viewer["deliveries"]);
+        assert!(trips.contains(&own.delivery) && !trips.contains(&other.delivery), "{who:?}: {viewer}");
+        let of = "query($s: [DeliveryStatus!]) { viewer { deliveries(status: $s) { id } } }";
+        let coming = town.data(who, of, json!({"s": ["CANCELLED"]})).await["viewer"]["deliveries"].take();
+        assert!(!ids(&coming).contains(&own.delivery), "{who:?}: {coming}");
+        assert_eq!(town.code(who, of, json!({"s": []})).await, "BAD_INPUT");
         assert!(claims.is_sorted_by(|a, b| a.len() > b.len() || a.len() == b.len() && a > b), "newest first: {viewer}");
         let one = town.data(who, "{ viewer { claims(first: 1) { id } } }", json!({})).await;
         let next = "query($after: ID) { viewer { claims(after: $after) { id } } }";

@@ -192,6 +192,8 @@ async fn a_tile_is_kept_for_ever_under_its_edition_and_no_other_is_served(db: Te
         let parts = [("{z}", z), ("{x}", x), ("{y}", y)];
         parts.iter().fold(template.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
     };
+    let villages = described["vector_layers"].as_array().expect("a list").iter().find(|layer| layer["id"] == "village");
+    assert_eq!(villages, Some(&json!({"id": "village", "fields": {"code": "String"}, "minzoom": 11, "maxzoom": 14})));
     let [west, north] = [0, 3].map(|i| described["bounds"][i].as_f64().expect("degrees"));
     let half = f64::from(1 << 11);
     let x = ((west / 180.0 + 1.0) * half) as u32;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use salur::audit::bundle;
+use salur::domain::ids::UserId;
 use salur::store::{ForgetThePast, SetPassword};
 use serde_json::{Value, json};
 
@@ -33,6 +34,7 @@ on_both_databases!(
     an_aggregator_whose_permit_has_lapsed_claims_and_carries_out_nothing,
     nobody_verifies_what_they_have_reported,
     an_erased_account_leaves_no_address_and_a_log_that_verifies,
+    an_account_that_was_shut_out_for_a_year_is_erased_and_the_log_verifies,
     an_organisation_that_is_refused_or_suspended_is_told_why_and_claims_nothing,
 );
 
@@ -109,7 +111,7 @@ impl<'a> Browser<'a> {
 }
 
 /// Gives one of the town's people a password, as if they had followed a letter.
-async fn with_password(town: &Town, who: Who, password: &str) -> String {
+pub async fn with_password(town: &Town, who: Who, password: &str) -> String {
     let email = text(&town.data(who, VIEWER, json!({})).await["viewer"]["email"]);
     let login = town.store().login(&email).await.expect("accounts are read").expect("an account");
     let set = SetPassword { user: login.user, password_hash: argon2_of(password), keep: None };
@@ -611,6 +613,40 @@ async fn an_erased_account_leaves_no_address_and_a_log_that_verifies(db: TestDat
     bundle::verify(&dir, &town.app.key.public_key(), None).expect("the log verifies");
     town.check_books().await;
     own.close().await.expect("closed");
+}
+
+async fn an_account_that_was_shut_out_for_a_year_is_erased_and_the_log_verifies(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let need = town.need(RT_11, FOOD, 10).await;
+    town.promises(Who::DonorB, &[(&need, 3)], json!({})).await;
+    let members = "query($id: ID!) { organization(id: $id) { members { id email suspended } } }";
+    let of_b = json!({"id": town.organizations[1].to_string()});
+    let listed = town.data(Who::Admin, members, of_b.clone()).await;
+    let id = listed["organization"]["members"][0]["id"].clone();
+    for (mutation, days, there) in [
+        ("suspendMember", 364, true),
+        // Whoever was let in again begins anew.
+        ("reinstateMember", 2, true),
+        ("suspendMember", 364, true),
+        ("suspendMember", 2, false),
+    ] {
+        let query = format!("mutation($id: ID!) {{ {mutation}(id: $id) }}");
+        town.data(Who::Admin, &query, json!({"id": id})).await;
+        town.clock.advance(Duration::from_secs(days * 86_400));
+        town.store().execute(ForgetThePast).await.expect("the past is forgotten");
+        let found = town.store().emails(&[UserId(number(&id))]).await.expect("addresses are read");
+        let address = found.into_values().next().unwrap_or_default();
+        assert_eq!(address.contains('@'), there, "{mutation}, {days} days on: {address}");
+    }
+    let dir = town.app.home.join("log");
+    salur::service::audit_log::export(town.store(), &town.app.key, &dir, &|_, _| {}).await.expect("an export");
+    bundle::verify(&dir, &town.app.key.public_key(), None).expect("the log verifies");
+    town.check_books().await;
+}
+
+/// The number of an id such as `user-7`.
+fn number(id: &Value) -> i64 {
+    id.as_str().and_then(|id| id.rsplit('-').next()?.parse().ok()).expect("an id ends with a number")
 }
 
 async fn an_organisation_that_is_refused_or_suspended_is_told_why_and_claims_nothing(db: TestDatabase) {

@@ -3,13 +3,17 @@
 mod access;
 mod door;
 mod errors;
+mod evidence;
+mod exports;
 mod freshness;
 mod guard;
 mod hangup;
-mod identity;
+mod help;
+pub mod identity;
 mod job;
 mod lists;
 mod live;
 mod neighbours;
 mod rights;
 mod small_counts;
+mod written;

@@ -135,6 +135,7 @@ async fn settle(town: &Town, rows: &[Row], households: &BTreeMap<&'static str, i
 const NEED: &str = "id area { code } item { key } required allocated delivered unmet severity status service version
     smallCountsRounded firstRightUntil";
 const TOTALS: &str = "needCount unservedCount unservedAreaCount required allocated delivered unmet";
+const HELP: &str = "help { partlyHidden rows { organization { id } item { key } needCount promised held delivered } }";
 const AREA: &str = "code level households poorHouseholds householdsHidden";
 
 /// Filters of every kind, and some of them together.
@@ -191,7 +192,7 @@ async fn everything(town: &Town, who: Who, ids: &[String]) -> Vec<Value> {
     for code in RTS.iter().chain(&[RW_1, RW_2, VILLAGE, FAR_VILLAGE, "31.71.01"]) {
         let query = format!(
             "query($c: String!) {{ area(code: $c) {{ {AREA} parent {{ {AREA} }} children {{ {AREA} }}
-               coverage {{ {TOTALS} }} needs(first: 3) {{ totalCount nodes {{ {NEED} }} }} }} }}"
+               coverage {{ {TOTALS} }} needs(first: 3) {{ totalCount nodes {{ {NEED} }} }} {HELP} }} }}"
         );
         ask(&query, json!({"c": code})).await;
     }

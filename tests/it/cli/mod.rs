@@ -3,6 +3,7 @@
 mod areas;
 mod audit;
 mod demo;
+mod exports;
 mod needs;
 mod people;
 mod usage;

@@ -138,6 +138,15 @@ async fn organization(store: &Store, name: &str, status: OrganizationStatus, agg
 
 impl Town {
     pub async fn new(db: TestDatabase) -> Town {
+        Town::settle(db, true).await
+    }
+
+    /// Whose server does nothing but answer, so that what a question costs can be counted.
+    pub async fn quiet(db: TestDatabase) -> Town {
+        Town::settle(db, false).await
+    }
+
+    async fn settle(db: TestDatabase, background: bool) -> Town {
         let clock = Clock::default();
         let store = open(&db, &clock).await;
         store.migrate().await.expect("an empty database is brought into shape");
@@ -188,7 +197,7 @@ impl Town {
         Town {
             areas: seen.areas.iter().map(|a| (a.code.to_string(), a.id)).collect(),
             items: seen.items.iter().map(|i| (i.key.clone(), i.id)).collect(),
-            app: App::serve(store).await,
+            app: App::begin(store, background).await,
             clock,
             keys,
             organizations: [a, b, partner],

@@ -31,7 +31,7 @@ pub struct App {
     /// A directory of this server's own, with the key of its log in it.
     pub home: PathBuf,
     server: JoinHandle<()>,
-    _background: Background,
+    _background: Option<Background>,
 }
 
 /// An answer over HTTP.
@@ -68,6 +68,11 @@ pub fn code_of(answer: &Value) -> String {
 impl App {
     /// Serves a migrated store that holds areas and programs.
     pub async fn serve(store: Store) -> App {
+        App::begin(store, true).await
+    }
+
+    /// As `serve`; without `background` it does nothing but answer.
+    pub async fn begin(store: Store, background: bool) -> App {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let home = std::env::temp_dir().join(format!("salur_app_{}_{count}", std::process::id()));
@@ -76,7 +81,7 @@ impl App {
         let key = Arc::new(key);
         let service = Service::new(store, key.clone());
         service.load().await.expect("the map is read");
-        let background = service.start();
+        let background = background.then(|| service.start());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let router = salur::http::router(service.clone());

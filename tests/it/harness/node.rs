@@ -26,6 +26,14 @@ impl Node {
     }
 }
 
+/// What a program of `tests/node/` that comes to an end writes.
+pub fn run(program: &str, arguments: &[&str]) -> Value {
+    let (mut node, told, _) = Node::start(program, arguments);
+    let ended = node.0.wait().expect("it can be waited for");
+    assert!(ended.success(), "{program} {arguments:?}: {ended}");
+    told
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.0.kill();

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use super::home_of;
+use crate::api::identity::with_password;
 use crate::cli::{Home, salur};
 use crate::harness::actors::{DEVICE, FOOD, RT_11, Town, Who};
 use crate::harness::app::{Live, request};
@@ -297,15 +299,21 @@ async fn a_national_id_is_kept_and_repeated_nowhere(db: TestDatabase) {
     let schema = Schema::read(&town).await;
     let documents = documents(&schema, &need, &canary);
     let json = ("content-type", "application/json");
+    let cookie = session_of(&town, server.address).await;
     let mut asked = 0;
     for (document, variables) in &documents {
         let body = json!({"query": document, "variables": variables}).to_string();
         let callers: &[Who] =
             if document.starts_with("mutation") { &[Who::Admin, Who::DonorA] } else { &[Who::Anonymous, Who::Admin] };
-        for who in callers {
-            let bearer = town.key_of(*who).map(|key| format!("Bearer {key}"));
+        let keys = callers.iter().map(|who| town.key_of(*who).map(|key| format!("Bearer {key}")));
+        let mut each: Vec<Vec<(&str, String)>> =
+            keys.map(|k| k.map(|k| ("authorization", k)).into_iter().collect()).collect();
+        if document.starts_with("mutation") {
+            each.push(vec![("cookie", cookie.clone()), ("salur-page", "1".into())]);
+        }
+        for more in each {
             let mut headers = vec![json];
-            headers.extend(bearer.as_deref().map(|b| ("authorization", b)));
+            headers.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
             let reply = request(server.address, "POST", "/graphql", &headers, &body).await;
             Cage::listen(document, &format!("{}{}", reply.head, reply.body));
             asked += 1;
@@ -341,6 +349,10 @@ async fn a_national_id_is_kept_and_repeated_nowhere(db: TestDatabase) {
         ),
         ("POST", "/graphql".to_owned(), vec![json], format!("{{\"query\": {loose}, \"operationName\": \"{loose}\"")),
         ("GET", format!("/{loose}?nik={loose}"), vec![("authorization", loose.as_str())], String::new()),
+        ("GET", format!("/export/{loose}.csv"), vec![], String::new()),
+        ("GET", format!("/export/needs.csv?area={loose}"), vec![], String::new()),
+        ("GET", format!("/export/3w.csv?item={loose}"), vec![], String::new()),
+        ("GET", format!("/export/3w.csv?{loose}=1"), vec![], String::new()),
         (
             "POST",
             "/graphql".to_owned(),
@@ -384,6 +396,19 @@ async fn a_national_id_is_kept_and_repeated_nowhere(db: TestDatabase) {
         cage.sent.load(Ordering::Relaxed)
     );
     town.check_books().await;
+}
+
+/// The cookies of an admin who has signed in with a password: some things are done by people alone.
+async fn session_of(town: &Town, server: SocketAddr) -> String {
+    let password = "hujan sore di kebun teh";
+    let email = with_password(town, Who::Admin, password).await;
+    let query = "mutation($e: String!, $p: String!) { signIn(email: $e, password: $p) { viewer { roles } } }";
+    let body = json!({"query": query, "variables": {"e": email, "p": password}}).to_string();
+    let reply =
+        request(server, "POST", "/graphql", &[("content-type", "application/json"), ("salur-page", "1")], &body).await;
+    assert_eq!(reply.json()["data"]["signIn"]["viewer"]["roles"], json!(["ADMIN"]), "{}", reply.body);
+    let given = reply.head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+    given.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
 }
 
 fn one_question() -> String {

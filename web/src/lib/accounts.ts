@@ -30,3 +30,11 @@ export const ResetPassword = graphql(`
 		resetPassword(token: $token, password: $password) { __typename }
 	}
 `);
+
+export const WaysIn = graphql(`query WaysIn { waysIn { singleSignOn } }`);
+
+export const SignIn = graphql(`
+	mutation SignIn($email: String!, $password: String!) {
+		signIn(email: $email, password: $password) { __typename }
+	}
+`);

@@ -1,5 +1,5 @@
 import { ask, Refused, type ResultOf } from './graphql';
-import { ClaimNeeds, ConfirmClaim, ReleaseClaim, RenewClaim } from './operations';
+import { ClaimNeeds } from './operations';
 import { aroundOf, placeOf } from './place';
 import { onNeeds, type Need } from './scene.svelte';
 
@@ -25,13 +25,16 @@ export type Claim = Extract<Outcome, { __typename: 'ClaimAccepted' }>['claim'];
 export const MOST = 500;
 const KEPT = 'salur.basket';
 
-type Kept = { lines: Line[]; key: string | null; claim: Claim | null };
+/** What was sent and not answered yet: it is sent again as it was, whatever lies in the basket by then. */
+type Sent = { key: string; lines: { needId: string; quantity: number }[]; onConflict: 'REFUSE' | 'TAKE_FREE' };
+type Kept = { lines: Line[]; sent: Sent | null; claim: Claim | null; skew: number };
 
 function kept(): Kept {
+	const nothing = { lines: [], sent: null, claim: null, skew: 0 };
 	try {
-		return { lines: [], key: null, claim: null, ...JSON.parse(localStorage.getItem(KEPT) ?? '{}') };
+		return { ...nothing, ...JSON.parse(localStorage.getItem(KEPT) ?? '{}') };
 	} catch {
-		return { lines: [], key: null, claim: null };
+		return nothing;
 	}
 }
 
@@ -43,17 +46,31 @@ class Basket {
 	shortfalls = $state.raw<Refusal[]>([]);
 	busy = $state(false);
 	error = $state.raw<Refused | null>(null);
-	/** The key of a claim that has not been answered: the same claim is sent under it until it is. */
-	#key: string | null;
+	#sent = $state.raw<Sent | null>(null);
 	/** Who answered last said when; the difference to this machine's clock. */
 	skew = $state(0);
+	#now = $state(Date.now());
 
 	constructor() {
-		const { lines, key, claim } = kept();
+		const { lines, sent, claim, skew } = kept();
 		this.lines = lines;
 		this.claim = claim;
-		this.#key = key;
+		this.#sent = sent;
+		this.skew = skew;
 		onNeeds((needs) => this.#hear(needs));
+		setInterval(() => this.claim?.status === 'HELD' && (this.#now = Date.now()), 500);
+		addEventListener('online', () => this.error?.open && this.#sent && void this.send());
+	}
+
+	/** True where nobody knows yet what became of a claim that was sent. */
+	get unanswered(): boolean {
+		return this.#sent !== null && !this.busy;
+	}
+
+	/** Seconds to the end of the hold, by the server's clock; null where nothing is held. */
+	get left(): number | null {
+		if (this.claim?.status !== 'HELD' || !this.claim.expiresAt) return null;
+		return Math.max(0, (Date.parse(this.claim.expiresAt) - this.#now - this.skew) / 1000);
 	}
 
 	has(need: string): boolean {
@@ -95,16 +112,14 @@ class Basket {
 		this.#changed();
 	}
 
-	/** Other content is another claim, and needs another key. */
 	#changed(): void {
-		this.#key = null;
 		this.refusals = [];
 		this.error = null;
 		this.#keep();
 	}
 
 	#keep(): void {
-		const kept: Kept = { lines: $state.snapshot(this.lines), key: this.#key, claim: this.claim };
+		const kept: Kept = { lines: $state.snapshot(this.lines), sent: this.#sent, claim: this.claim, skew: this.skew };
 		localStorage.setItem(KEPT, JSON.stringify(kept));
 	}
 
@@ -117,26 +132,33 @@ class Basket {
 		}
 	}
 
-	/** Sends what is in the basket. Pressed twice, or sent again after a lost answer, it is one claim. */
-	async send(onConflict: 'REFUSE' | 'TAKE_FREE' = 'REFUSE'): Promise<void> {
-		if (this.busy || this.lines.length === 0) return;
+	/**
+	 * Sends what is in the basket. Pressed twice, or sent again after a lost answer, it is one claim: what was not
+	 * answered goes first, under its own key, and what was put into the basket since waits for another press.
+	 */
+	async send(onConflict: Sent['onConflict'] = 'REFUSE'): Promise<void> {
+		if (this.busy || (!this.#sent && this.lines.length === 0)) return;
 		this.busy = true;
 		this.error = null;
-		this.#key ??= `${onConflict}-${crypto.randomUUID()}`;
+		const sent = (this.#sent ??= {
+			key: crypto.randomUUID(),
+			lines: this.lines.map((line) => ({ needId: line.need, quantity: line.quantity })),
+			onConflict,
+		});
 		this.#keep();
-		const lines = this.lines.map((line) => ({ needId: line.need, quantity: line.quantity }));
 		try {
 			const asked = performance.now();
-			const { claimNeeds } = await ask(ClaimNeeds, { input: { idempotencyKey: this.#key, lines, onConflict } });
-			this.#key = null;
+			const { claimNeeds } = await ask(ClaimNeeds, { input: { idempotencyKey: sent.key, lines: sent.lines, onConflict: sent.onConflict } });
+			this.#sent = null;
 			if (claimNeeds.__typename === 'ClaimAccepted') {
 				const { claim, replayed } = claimNeeds;
 				// A fresh claim was made while it was asked for, by the server's clock.
 				if (!replayed) this.skew = Date.parse(claim.createdAt) - (Date.now() - (performance.now() - asked) / 2);
 				this.claim = claim;
+				this.#now = Date.now();
 				this.shortfalls = claimNeeds.shortfalls;
 				this.refusals = [];
-				this.lines = [];
+				this.lines = this.lines.filter((line) => !sent.lines.some(({ needId }) => needId === line.need));
 			} else {
 				this.refusals = claimNeeds.refusals;
 				for (const refusal of claimNeeds.refusals) {
@@ -146,19 +168,25 @@ class Basket {
 			}
 		} catch (error) {
 			this.error = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
-			if (!this.error.open) this.#key = null;
+			if (!this.error.open) this.#sent = null;
 		}
 		this.busy = false;
 		this.#keep();
 	}
 
 	/** Takes what is free of it: another claim than the one that was refused. */
-	async takeFree(): Promise<void> {
-		this.#key = null;
-		await this.send('TAKE_FREE');
+	takeFree(): Promise<void> {
+		return this.send('TAKE_FREE');
 	}
 
-	async #step(step: () => Promise<Claim>): Promise<void> {
+	/** Whoever comes next on this machine neither sees the claim nor sends it. */
+	forget(): void {
+		this.#sent = null;
+		this.close();
+	}
+
+	/** The claim as it stands after a step, of which one is taken at a time. */
+	async step(step: () => Promise<Claim>): Promise<void> {
 		if (this.busy) return;
 		this.busy = true;
 		this.error = null;
@@ -169,18 +197,6 @@ class Basket {
 		}
 		this.busy = false;
 		this.#keep();
-	}
-
-	confirm(): Promise<void> {
-		return this.#step(async () => (await ask(ConfirmClaim, { id: this.claim!.id })).confirmClaim);
-	}
-
-	renew(): Promise<void> {
-		return this.#step(async () => (await ask(RenewClaim, { id: this.claim!.id })).renewClaim);
-	}
-
-	release(): Promise<void> {
-		return this.#step(async () => (await ask(ReleaseClaim, { id: this.claim!.id })).releaseClaim);
 	}
 
 	/** The claim is done with; what ran out goes back into the basket where it is to be taken again. */

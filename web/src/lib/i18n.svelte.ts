@@ -1,26 +1,21 @@
 import { formats } from './format';
-import { en } from './words/en';
 import { id, type Words } from './words/id';
 
 export type Lang = 'id' | 'en';
 
 const KEPT = 'salur.lang';
-const WORDS: Record<Lang, Words> = { id, en };
+const FORMS = { id: formats('id'), en: formats('en') };
 
-let lang = $state<Lang>(localStorage.getItem(KEPT) === 'en' ? 'en' : 'id');
+let lang = $state<Lang>('id');
+let words = $state.raw<Words>(id);
 
-/** The words and the forms of numbers of the chosen language. */
+/** The words and the forms of numbers of the chosen language. Those of the first language come with the page. */
 export const i18n = {
 	get lang(): Lang {
 		return lang;
 	},
-	set lang(chosen: Lang) {
-		lang = chosen;
-		localStorage.setItem(KEPT, chosen);
-		document.documentElement.lang = chosen;
-	},
 	get t(): Words {
-		return WORDS[lang];
+		return words;
 	},
 	get f() {
 		return FORMS[lang];
@@ -29,7 +24,16 @@ export const i18n = {
 	get locale(): 'ID' | 'EN' {
 		return lang === 'id' ? 'ID' : 'EN';
 	},
+	/** Words that cannot be had leave the page in the language that it speaks. */
+	async speak(chosen: Lang): Promise<void> {
+		const spoken = chosen === 'id' ? id : await import('./words/en').then(({ en }) => en, () => null);
+		if (!spoken) return;
+		[lang, words] = [chosen, spoken];
+		localStorage.setItem(KEPT, chosen);
+		document.documentElement.lang = chosen;
+	},
+	/** The language of the last visit. */
+	start(): Promise<void> {
+		return this.speak(localStorage.getItem(KEPT) === 'en' ? 'en' : 'id');
+	},
 };
-
-const FORMS = { id: formats('id'), en: formats('en') };
-document.documentElement.lang = lang;

@@ -97,40 +97,6 @@ export const Search = graphql(`
 	}
 `);
 
-export const AreaPage = graphql(
-	`
-	query AreaPage($code: String!, $where: NeedFilter!) {
-		area(code: $code) {
-			code
-			name
-			label
-			level
-			households
-			poorHouseholds
-			bbox
-			point
-			geometryIsGenerated
-			parent { code name level parent { code name level parent { code name level parent { code name level parent { code name level } } } } }
-			coverage(where: $where) { needCount unservedCount unservedAreaCount required allocated delivered unmet }
-			needs(first: 100, where: {}) {
-				totalCount
-				nodes { ...NeedRow item { key } program { key } }
-			}
-		}
-	}
-`,
-	[NeedRow],
-);
-
-export const AreaChildren = graphql(`
-	query AreaChildren($level: AreaLevel!, $where: NeedFilter!) {
-		areaCoverage(level: $level, where: $where) {
-			area { code name households }
-			coverage { needCount unservedCount required allocated delivered unmet }
-		}
-	}
-`);
-
 export const ClaimView = graphql(
 	`
 	fragment ClaimView on Claim @_unmask {
@@ -165,39 +131,9 @@ export const ClaimNeeds = graphql(
 	[ClaimView],
 );
 
-export const ConfirmClaim = graphql(`mutation ConfirmClaim($id: ID!) { confirmClaim(id: $id) { ...ClaimView } }`, [
-	ClaimView,
-]);
-export const RenewClaim = graphql(`mutation RenewClaim($id: ID!) { renewClaim(id: $id) { ...ClaimView } }`, [ClaimView]);
-export const ReleaseClaim = graphql(`mutation ReleaseClaim($id: ID!) { releaseClaim(id: $id) { ...ClaimView } }`, [
-	ClaimView,
-]);
-
-export const Plan = graphql(
-	`
-	query Plan($input: PlanMatchInput!, $locale: Locale!) {
-		planMatch(input: $input) {
-			areas
-			bound
-			value
-			quantity
-			unplaced
-			lines { quantity reason(locale: $locale) need { ...NeedRow } }
-		}
-	}
-`,
-	[NeedRow],
-);
-
 export const Viewer = graphql(`
 	query Viewer {
-		viewer { email roles organization { id name status } }
-	}
-`);
-
-export const SignIn = graphql(`
-	mutation SignIn($email: String!, $password: String!) {
-		signIn(email: $email, password: $password) { __typename }
+		viewer { email roles manager areaCode organization { id name status statusReason } }
 	}
 `);
 

@@ -1,4 +1,5 @@
 import type { ExpressionSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
+import type { Ground } from '../lib/ground';
 import { DRAWN_FROM, drawnUntil, LEVELS, type Level } from '../lib/levels';
 import { NOTHING } from '../lib/status';
 
@@ -138,8 +139,6 @@ function points(level: Level): LayerSpecification {
 		},
 	};
 }
-
-export type Ground = { tiles: string[]; maxzoom: number; bounds: [number, number, number, number] | null; basemap: string | null };
 
 export function source(ground: Ground): SourceSpecification {
 	return {

@@ -26,6 +26,30 @@ export async function visit(browser: Browser, path: string, size = DESK, key?: s
 	return { page, context, asked, errors };
 }
 
+/** As the demo's guide says: the last 12 letters of the key. */
+export function passwordOf(email: string): string {
+	return inject('keys')[email]!.slice(-12);
+}
+
+/** From the sign-in's form; waits until somebody is signed in. */
+export async function signIn(page: Page, email: string, password = passwordOf(email)): Promise<void> {
+	await page.getByLabel('Alamat surel').fill(email);
+	await page.getByLabel('Kata sandi').fill(password);
+	await page.getByRole('button', { name: 'Masuk', exact: true }).click();
+	await signedIn(page);
+}
+
+/** A desk shows the way out, a phone the menu that it stands in. */
+export async function signedIn(page: Page): Promise<void> {
+	await page.locator('nav button:visible', { hasText: /^(Keluar|☰)$/ }).first().waitFor();
+}
+
+export async function signOut(page: Page): Promise<void> {
+	const menu = page.getByRole('button', { name: 'Menu' });
+	if (await menu.isVisible()) await menu.click();
+	await page.getByRole('button', { name: 'Keluar', exact: true }).click();
+}
+
 /** Waits until the map is drawn and the list is there. */
 export async function drawn(page: Page): Promise<void> {
 	await page.waitForSelector('.holder[data-ready]');

@@ -81,10 +81,18 @@ test('an answer that is lost on the way back makes no second claim', async () =>
 	});
 	await page.getByRole('button', { name: 'Klaim semuanya' }).click();
 	await page.getByText('Klaim Anda tidak akan tercatat dua kali').waitFor();
-	await page.getByRole('button', { name: 'Coba lagi' }).click();
+	// Neither a reload nor another quantity makes another claim of it.
+	await page.reload();
+	await page.getByText('Klaim Anda tidak akan tercatat dua kali').waitFor();
+	await page.getByRole('spinbutton').first().fill('1');
+	await page.getByRole('spinbutton').first().blur();
+	await page.getByRole('button', { name: 'Klaim semuanya' }).click();
 	await page.getByRole('heading', { name: 'Ditahan untuk Anda' }).waitFor();
 	expect(keys).toHaveLength(2);
 	expect(keys[0]).toBe(keys[1]);
+	// The clock runs on every screen.
+	await page.getByRole('link', { name: 'Salur', exact: true }).click();
+	await page.getByRole('link', { name: /^Keranjang\s*\d+:\d\d/ }).waitFor();
 	await context.close();
 });
 

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { accessible, DESK, fits, launch, PHONE, shoot, visit } from './browser';
+import { accessible, DESK, fits, launch, PHONE, shoot, signedIn, signOut, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => {
@@ -46,7 +46,8 @@ test('an organisation signs up on a phone, opens its letter, and signs in again 
 	await confirm.waitFor();
 	expect(page.url(), 'nobody reads the token over a shoulder').not.toContain('#');
 	await confirm.click();
-	await page.getByRole('button', { name: 'Keluar', exact: true }).click();
+	await signedIn(page);
+	await signOut(page);
 	await page.getByRole('link', { name: 'Masuk' }).click();
 	await page.getByLabel('Alamat surel').fill('dian@toko.example');
 	await page.getByLabel('Kata sandi').fill('salah sekali');
@@ -54,7 +55,7 @@ test('an organisation signs up on a phone, opens its letter, and signs in again 
 	await page.getByRole('alert').filter({ hasText: 'Alamat atau kata sandi salah.' }).waitFor();
 	await page.getByLabel('Kata sandi').fill(PASSWORD);
 	await page.getByRole('button', { name: 'Masuk', exact: true }).click();
-	await page.getByRole('button', { name: 'Keluar', exact: true }).waitFor();
+	await signedIn(page);
 	expect(errors).toEqual([]);
 });
 
@@ -71,5 +72,5 @@ test('a forgotten password is replaced by letter', async () => {
 	await accessible(page);
 	await shoot(page, 'new-password');
 	await page.getByRole('button', { name: 'Simpan dan masuk' }).click();
-	await page.getByRole('button', { name: 'Keluar', exact: true }).waitFor();
+	await signedIn(page);
 });

@@ -1,0 +1,3 @@
+//! The map as others read it.
+
+mod tiles;

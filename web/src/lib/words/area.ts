@@ -1,0 +1,56 @@
+/** The words of an area's page; they load with it. */
+const id = {
+	open: 'Buka halaman wilayah',
+	code: 'Kode',
+	households: (n: string) => `${n} keluarga`,
+	poor: (n: string) => `${n} keluarga prasejahtera`,
+	needs: 'Kebutuhan',
+	totals: 'Keadaan seluruh wilayah ini',
+	below: (level: string) => `Per ${level === 'RW' || level === 'RT' ? level : level.toLowerCase()} di dalamnya`,
+	above: 'Bagian dari',
+	arrived: (amount: string) => `${amount} sudah tiba`,
+	share: 'Salin tautan',
+	shared: 'Tautan disalin',
+	showOnMap: 'Lihat di peta',
+	unknown: 'Tidak ada wilayah dengan kode ini.',
+	until: (day: string) => `sampai ${day}`,
+	noNeeds: 'Belum ada kebutuhan yang terverifikasi di sini.',
+	moreNeeds: (n: string) => `dan ${n} kebutuhan lain; lihat di peta`,
+	generated: 'Batas wilayah ini buatan, untuk contoh saja.',
+	stats: {
+		required: 'Dibutuhkan',
+		allocated: 'Dijanjikan',
+		delivered: 'Tersalurkan',
+		unmet: 'Masih kurang',
+		unservedAreas: 'RT belum terbantu',
+	},
+};
+
+const en: typeof id = {
+	open: "Open the area's page",
+	code: 'Code',
+	households: (n) => `${n} households`,
+	poor: (n) => `${n} poor households`,
+	needs: 'Needs',
+	totals: 'All of this area',
+	below: (level) => `By ${level === 'RW' || level === 'RT' ? level : level.toLowerCase()} within`,
+	above: 'Part of',
+	arrived: (amount) => `${amount} arrived`,
+	share: 'Copy link',
+	shared: 'Link copied',
+	showOnMap: 'See on the map',
+	unknown: 'There is no area of this code.',
+	until: (day) => `until ${day}`,
+	noNeeds: 'No verified need here yet.',
+	moreNeeds: (n) => `and ${n} more needs; see them on the map`,
+	generated: 'The shape of this area is made up, as an example.',
+	stats: {
+		required: 'Required',
+		allocated: 'Promised',
+		delivered: 'Delivered',
+		unmet: 'Still lacking',
+		unservedAreas: 'RT not helped yet',
+	},
+};
+
+export const areaWords = { id, en };
