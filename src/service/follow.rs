@@ -182,7 +182,6 @@ impl Service {
         // Where the database is silent, nobody waits for what is drafted of it.
         let read = reading.await.map_err(|_| StoreError::Unavailable("reading everything took too long".into()))?;
         let drafted = drafting.await.map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?;
-        self.0.following.loading.is_over();
         // What went wrong with the pieces is the reason why no more were read.
         let position;
         let (draft, news) = match drafted {
@@ -199,6 +198,7 @@ impl Service {
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::from(DraftError::Bad(e)))?;
         *cursor = Some(position);
+        self.0.following.loading.is_over();
         self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
         self.metrics().map_rebuilt();
         match news {

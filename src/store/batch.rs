@@ -106,7 +106,16 @@ impl<const C: usize> Batch<C> {
 
     /// The source of rows, to stand in FROM as `r`, and its parameters; statement by statement. On
     /// PostgreSQL the parameters of the first are numbered from `first`, and so on.
-    fn statements(&self, dialect: Dialect, mut first: usize) -> Vec<Source> {
+    fn statements(&self, dialect: Dialect, first: usize) -> Vec<Source> {
+        self.cut(dialect, first, true)
+    }
+
+    /// The same to be run one by one, each with parameters of its own.
+    fn separately(&self, dialect: Dialect) -> Vec<Source> {
+        self.cut(dialect, 1, false)
+    }
+
+    fn cut(&self, dialect: Dialect, mut first: usize, counts_on: bool) -> Vec<Source> {
         let mut rest = self.rows.as_slice();
         let mut statements = Vec::new();
         while !rest.is_empty() {
@@ -120,7 +129,7 @@ impl<const C: usize> Batch<C> {
                 Dialect::Postgres => self.arrays(chunk, first),
                 Dialect::Sqlite => self.values(chunk),
             };
-            first += values.len();
+            first += if counts_on { values.len() } else { 0 };
             statements.push(Source { text, values, rows: chunk.len() });
         }
         statements
@@ -272,7 +281,7 @@ impl Tx {
         sql: impl Fn(&str) -> String,
     ) -> Result<u64, StoreError> {
         let mut touched = 0;
-        for source in batch.statements(self.dialect, 1) {
+        for source in batch.separately(self.dialect) {
             touched += self.run_with(&sql(&source.text), source.values).await?;
         }
         Ok(touched)
@@ -285,7 +294,7 @@ impl Tx {
         sql: impl Fn(&str) -> String,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        for source in batch.statements(self.dialect, 1) {
+        for source in batch.separately(self.dialect) {
             found.extend(self.all_with(&sql(&source.text), source.values).await?);
         }
         Ok(found)
@@ -358,5 +367,14 @@ mod tests {
         let sizes: Vec<usize> = batch.statements(Dialect::Sqlite, 1).iter().map(|s| s.rows).collect();
         assert_eq!(sizes, [128, 128, 32, 8, 4]);
         assert_eq!(batch.statements(Dialect::Postgres, 1).len(), 1);
+    }
+
+    #[test]
+    fn statements_that_are_run_one_by_one_have_parameters_of_their_own() {
+        let mut batch = Batch::new([("n", Kind::Int)]);
+        (0..MOST_POSTGRES as i64 + 1).for_each(|n| batch.push([n.into()]));
+        let texts = |sources: Vec<Source>| sources.into_iter().map(|s| s.text).collect::<Vec<_>>();
+        assert!(texts(batch.separately(Dialect::Postgres)).iter().all(|text| text.contains("CAST($1 AS bigint[])")));
+        assert!(texts(batch.statements(Dialect::Postgres, 1))[1].contains("CAST($2 AS bigint[])"));
     }
 }
