@@ -1,4 +1,4 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 import journeys from './vitest.journeys';
 
-export default mergeConfig(journeys, defineConfig({ test: { include: ['tests/phone/*.test.ts'] } }));
+export default defineConfig({ test: { ...journeys.test, include: ['tests/phone/*.test.ts'] } });

@@ -5,7 +5,7 @@ use super::Door;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -65,14 +65,34 @@ pub async fn page(State(door): State<Door>, method: Method, uri: Uri, headers: H
     }
     let path = uri.path().trim_start_matches('/');
     if SCREENS.contains(&path.split('/').next().unwrap_or_default()) && path.split('/').count() <= 2 {
-        return match door.pages.file("index.html").await {
-            Some(_) => door.pages.send("index.html", "no-cache", &headers).await,
-            None => not_built(),
-        };
+        if door.pages.file("index.html").await.is_none() {
+            return not_built();
+        }
+        let mut response = door.pages.send("index.html", "no-cache", &headers).await;
+        if path.is_empty() && door.pages.directory.is_none() {
+            response.headers_mut().extend(map_ahead().map(|link| (LINK, link)));
+        }
+        return response;
     }
     // A name with a fingerprint in it always has the same bytes.
     let keep = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     door.pages.send(path, keep, &headers).await
+}
+
+/// The map's scripts and looks, for a browser to fetch while it reads the page: the first screen has one, others
+/// seldom. Its worker is fetched by whoever runs it.
+fn map_ahead() -> impl Iterator<Item = HeaderValue> {
+    let of_map = |name: &str| {
+        (name.starts_with("assets/Map-") || name.starts_with("assets/maplibre-")) && !name.contains("worker")
+    };
+    Built::iter().filter(move |name| of_map(name)).filter_map(|name| {
+        let how = match name.rsplit_once('.')?.1 {
+            "js" => "modulepreload",
+            "css" => "preload; as=style",
+            _ => return None,
+        };
+        HeaderValue::try_from(format!("</{name}>; rel={how}")).ok()
+    })
 }
 
 pub(super) fn not_found() -> Response {

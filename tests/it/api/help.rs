@@ -26,7 +26,8 @@ async fn everybody_is_told_who_helps_when_more_comes_and_what_arrived(db: TestDa
     let claim = town.promises(Who::DonorA, &[(&here, 20), (&beside, 10), (&there, 5)], json!({})).await;
     town.holds(Who::DonorB, &[(&here, 7)], json!({})).await;
     let line = |n: usize| &claim["lines"][n]["id"];
-    let brought = town.delivers(Who::DonorA, &claim, &[(line(0), 8), (line(2), 5)]).await;
+    // Lines are in the order of their needs: here, there, beside.
+    let brought = town.delivers(Who::DonorA, &claim, &[(line(0), 8), (line(1), 5)]).await;
     let answer = "mutation($id: ID!, $lines: [AcknowledgeLineInput!]!) { acknowledgeDelivery(id: $id, lines: $lines) {
         status } }";
     let lines = json!([{"claimLineId": line(0), "accepted": 6, "rejected": 2}]);
