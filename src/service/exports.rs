@@ -582,6 +582,10 @@ fn activities(names: &Names, reach: &ExportReach, lines: &[ExportedLine]) -> BTr
             continue;
         }
         let told = reach.covers(&area, parties);
+        // Of a small need the public is not told that anything of it is taken: see `Counters::rounded`.
+        if !told && area.level() == AreaLevel::Rt && line.required.get() <= 5 {
+            continue;
+        }
         let whole = at_level(&area, AreaLevel::Rw).unwrap_or(area);
         let key = Activity {
             area: whole.code().clone(),

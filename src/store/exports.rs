@@ -50,6 +50,8 @@ pub struct ExportedParties {
 #[derive(Debug, Clone)]
 pub struct ExportedLine {
     pub parties: ExportedParties,
+    /// By its need.
+    pub required: Quantity,
     pub quantity: Quantity,
     pub delivered: Quantity,
     /// As a reader sees it: a hold that has run out is EXPIRED, swept or not.
@@ -107,6 +109,7 @@ impl PartiesRow {
 struct LineRow {
     #[sea_orm(nested)]
     parties: PartiesRow,
+    required: i64,
     quantity: i64,
     delivered: i64,
     status: String,
@@ -159,7 +162,7 @@ impl Store {
     ) -> Result<Vec<ExportedLine>, StoreError> {
         let now = self.now().await?;
         let sql = format!(
-            "SELECT {PARTIES}, l.quantity, l.delivered, l.status, c.created_at, l.expires_at
+            "SELECT {PARTIES}, n.required, l.quantity, l.delivered, l.status, c.created_at, l.expires_at
              FROM claim_line l JOIN claim c ON c.id = l.claim_id JOIN need n ON n.id = l.need_id
              JOIN area a ON a.id = n.area_id WHERE {REACHED} ORDER BY l.id LIMIT $7"
         );
@@ -171,6 +174,7 @@ impl Store {
                 let due = status == ClaimStatus::Held && expires_at.is_some_and(|at| at <= now);
                 Ok(ExportedLine {
                     parties: row.parties.into_parties()?,
+                    required: quantity(row.required)?,
                     quantity: quantity(row.quantity)?,
                     delivered: quantity(row.delivered)?,
                     status: if due { ClaimStatus::Expired } else { status },

@@ -140,6 +140,9 @@ async fn everybody_learns_who_does_what_where_and_only_those_concerned_how_much(
     // Nothing is done by holding, nor by what was let go.
     town.holds(Who::DonorB, &[(&one, 5)], json!({})).await;
     let gone = town.promises(Who::DonorB, &[(&two, 5)], json!({})).await;
+    // Nobody but those concerned learns that anything of a small need is taken.
+    let few = town.need(RT_21, FOOD, 4).await;
+    town.promises(Who::DonorB, &[(&few, 2)], json!({})).await;
     let release = "mutation($id: ID!) { releaseClaim(id: $id) { status } }";
     town.data(Who::DonorB, release, json!({"id": gone["id"]})).await;
     let said = |rows: &[BTreeMap<String, String>]| -> Vec<[String; 5]> {
@@ -150,17 +153,18 @@ async fn everybody_learns_who_does_what_where_and_only_those_concerned_how_much(
     };
     let row = |cells: [&str; 5]| cells.map(str::to_owned);
     let near = "31.71.01.1001.001";
-    let far = "31.71.01.1002.001";
+    let (far, beside) = ("31.71.01.1002.001", "31.71.01.1001.002");
     let told_a = row(["Donor A", near, "30", "15", "15"]);
     let told_b = row(["Donor B", far, "8", "0", "0"]);
+    let told_few = row(["Donor B", beside, "2", "0", "0"]);
     let (kept_a, kept_b) = (row(["Donor A", near, "", "", ""]), row(["Donor B", far, "", "", ""]));
     for (who, expected) in [
-        (Who::Anonymous, [&kept_a, &kept_b]),
-        (Who::PendingDonor, [&kept_a, &kept_b]),
-        (Who::DonorA, [&told_a, &kept_b]),
-        (Who::DonorB, [&kept_a, &told_b]),
-        (Who::Officer, [&told_a, &kept_b]),
-        (Who::Auditor, [&told_a, &told_b]),
+        (Who::Anonymous, vec![&kept_a, &kept_b]),
+        (Who::PendingDonor, vec![&kept_a, &kept_b]),
+        (Who::DonorA, vec![&told_a, &kept_b]),
+        (Who::DonorB, vec![&kept_a, &told_few, &told_b]),
+        (Who::Officer, vec![&told_a, &told_few, &kept_b]),
+        (Who::Auditor, vec![&told_a, &told_few, &told_b]),
     ] {
         let reply = fetch(&town, who, "3w.csv").await;
         assert_eq!(said(&rows(&reply)).iter().collect::<Vec<_>>(), expected, "{who:?}");
