@@ -62,8 +62,9 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "store",
-        &["audit", "clock", "random", "metrics", "planted"],
-        "the judge decides from the database alone; of audit it knows the leaf's format and the tree",
+        &["audit", "spatial", "clock", "random", "metrics", "planted"],
+        "the judge decides from the database alone; of audit it knows the leaf's format and the tree, of shapes how they \
+         are written down",
     ),
     room("spatial", &[], "shapes only: no claim can make them stale"),
     room("tiles", &["atlas", "spatial"], "a drawing of the ground; what stands on it travels apart"),

@@ -61,9 +61,15 @@ async fn connect(address: &str) -> Outcome<TcpStream> {
 
 /// A POST of a GraphQL document with its variables, ready to be sent.
 pub fn post(host: &str, document: &str, variables: &serde_json::Value) -> Vec<u8> {
+    post_as(host, None, document, variables)
+}
+
+/// The same of somebody with a key.
+pub fn post_as(host: &str, key: Option<&str>, document: &str, variables: &serde_json::Value) -> Vec<u8> {
+    let who = key.map_or_else(String::new, |key| format!("authorization: Bearer {key}\r\n"));
     let body = serde_json::json!({ "query": document, "variables": variables }).to_string();
     let length = body.len();
-    format!("POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
+    format!("POST /graphql HTTP/1.1\r\nhost: {host}\r\n{who}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 

@@ -8,6 +8,7 @@
 mod agree;
 mod graphile;
 mod http;
+mod live;
 #[path = "../measure.rs"]
 mod measure;
 mod ours;
@@ -32,7 +33,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// `name=value` of the command line.
 struct Arguments(HashMap<String, String>);
 
-const KNOWN: [&str; 8] = ["at", "connections", "kinds", "only", "rounds", "scale", "secs", "size"];
+const KNOWN: [&str; 10] = ["at", "claims", "connections", "kinds", "maps", "only", "rounds", "scale", "secs", "size"];
 
 impl Arguments {
     fn read() -> Outcome<Self> {
@@ -135,9 +136,13 @@ async fn main() -> Outcome<()> {
     println!("{}", town.told);
     let ours = Arc::new(ours::Ours::serve(&town).await?);
     println!("{}", ours.told);
-    let graphile = Arc::new(graphile::Graphile::serve(&town).await?);
     let questions = questions::all(&town).await?;
+    if arguments.0.contains_key("claims") {
+        beside_claims(&arguments, &town, ours, questions).await?;
+        return town.remove().await;
+    }
     let questions: Vec<_> = questions.into_iter().filter(|(kind, _)| arguments.takes("kinds", kind.word())).collect();
+    let graphile = Arc::new(graphile::Graphile::serve(&town).await?);
     agree::check(&town, &ours, &graphile, &questions).await?;
 
     let mut table = Table::default();
@@ -167,6 +172,37 @@ async fn main() -> Outcome<()> {
     println!("{}", town.memory(&ours, &graphile)?);
     drop((ours, graphile));
     town.remove().await
+}
+
+/// Ours alone, with and without claims beside the questions, and then with open maps.
+async fn beside_claims(
+    arguments: &Arguments,
+    town: &Town,
+    ours: Arc<ours::Ours>,
+    questions: Vec<(Kind, Vec<Question>)>,
+) -> Outcome<()> {
+    let (rate, maps) = (arguments.number("claims", 0)?, arguments.number("maps", 1_000)?);
+    let (rounds, time) = (arguments.number("rounds", 3)?, Duration::from_secs(arguments.number("secs", 2)?));
+    let around =
+        questions.iter().find(|(kind, _)| *kind == Kind::Viewport(4_000)).ok_or("views of 4 km are asked for")?;
+    let giver = Arc::new(live::Giver::enter(town, &ours, &around.1).await?);
+    let side = Side::Ours(ours.clone());
+    println!("\n| question | connections | requests/s alone | beside claims | ratio | p99 alone | beside | ratio |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for (kind, asked) in questions {
+        if !arguments.takes("kinds", kind.word()) {
+            continue;
+        }
+        let asked: Arc<[Question]> = asked.into();
+        for connections in arguments.connections()? {
+            let read = |round| run(&side, town, kind, &asked, connections, time, round);
+            live::readers_beside_claims(&giver, rate, rounds as usize, kind, connections, read).await?;
+        }
+    }
+    if maps > 0 {
+        live::watchers(&giver, &ours, maps as usize, rate, Duration::from_secs(15)).await?;
+    }
+    Ok(())
 }
 
 /// As many callers as connections, each asking as soon as it is answered.

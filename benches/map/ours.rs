@@ -60,6 +60,10 @@ impl Ours {
         self.server.id()
     }
 
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub async fn caller(&self) -> Outcome<Caller> {
         let connection = Connection::open(&self.address).await?;
         let (host, edition, layout) = (self.address.clone(), self.edition, self.layout);

@@ -100,14 +100,15 @@ impl Town {
         Ok(())
     }
 
-    fn salur(&self, arguments: &[&str]) -> Outcome<()> {
+    /// What a command of Salur's prints.
+    pub fn salur(&self, arguments: &[&str]) -> Outcome<String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salur"));
         command.args(arguments).args(["--database", &self.ours, "--data-dir", "."]).current_dir(&self.home);
         let done = command.output()?;
         if !done.status.success() {
             return Err(format!("salur {arguments:?}: {}", String::from_utf8_lossy(&done.stderr)).into());
         }
-        Ok(())
+        Ok(String::from_utf8(done.stdout)?.trim_end().to_owned())
     }
 
     async fn fill_theirs(&mut self) -> Outcome<()> {

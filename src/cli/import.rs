@@ -161,9 +161,9 @@ impl Import {
             Import::Programs(_) => imports::programs(&store, &files, terms).await,
             Import::Areas(areas) => {
                 let source = areas.source.clone().unwrap_or_else(|| names(&files));
-                imports::areas(&store, &files, &options, &source, terms).await
+                imports::areas(&store, files, &options, &source, terms).await
             }
-            Import::Needs(_) => imports::needs(&store, &files, terms).await,
+            Import::Needs(_) => imports::needs(&store, files, terms).await,
             Import::Distributions(d) => imports::distributions(&store, &files, &d.source, d.category, terms).await,
             Import::Rules(_) => imports::rules(&store, &files, terms).await,
         };

@@ -17,8 +17,9 @@ use super::source::{Format, SourceFile};
 use super::table::Table;
 use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::place::{Bounds, LonLat};
-use crate::spatial::{Shape, ShapeError};
+use crate::spatial::{Packed, Shape, ShapeError};
 use serde_json::Value;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// How files of areas are to be read.
@@ -46,7 +47,7 @@ pub struct PlannedArea {
     /// RW and RT: the number as the file writes it, such as `RW 01`.
     pub label: Option<String>,
     pub level: AreaLevel,
-    pub shape: Option<Shape>,
+    pub shape: Option<Packed>,
     /// Inside the shape where there is one.
     pub point: Option<LonLat>,
     pub households: Option<i64>,
@@ -61,13 +62,13 @@ pub struct AreaPlan {
     pub areas: Vec<PlannedArea>,
 }
 
-/// Plans an import of areas.
+/// Plans an import of areas. A file that is handed over is let go as soon as it is read.
 ///
 /// # Errors
 /// The first file that cannot be understood as a whole: its format, its layout, its coordinates, or
 /// codes whose system is not said. Single rows that are wrong are in the report.
 pub fn plan_areas(
-    files: &[SourceFile],
+    files: impl IntoIterator<Item = impl Borrow<SourceFile>>,
     options: &AreaOptions,
     reference: &Reference,
 ) -> Result<(AreaPlan, Report), ImportError> {
@@ -79,6 +80,7 @@ pub fn plan_areas(
         taken: BTreeMap::new(),
     };
     for file in files {
+        let file = file.borrow();
         match file.format()? {
             Format::Table => planner.read_table(file)?,
             Format::GeoJson => planner.read_features(file)?,
@@ -95,7 +97,7 @@ struct Taken {
     below: bool,
     name: Option<String>,
     label: Option<String>,
-    shape: Option<Shape>,
+    shape: Option<Packed>,
     point: Option<LonLat>,
     households: Option<i64>,
     poor_households: Option<i64>,
@@ -222,7 +224,7 @@ impl<'a> Planner<'a> {
             below,
             name,
             label,
-            shape,
+            shape: shape.as_ref().map(Packed::of),
             point,
             households,
             poor_households,
@@ -277,7 +279,7 @@ impl<'a> Planner<'a> {
         let known = self.reference.area(code);
         let first = |pick: &dyn Fn(&Taken) -> Option<String>| rows.iter().find_map(pick);
         let name = self.name(code, first(&|r| r.name.clone()), known)?;
-        let shapes: Vec<Shape> = rows.iter().filter_map(|r| r.shape.clone()).collect();
+        let shapes: Vec<Shape> = rows.iter().filter_map(|r| r.shape.as_ref()?.shape()).collect();
         let shape = match shapes.as_slice() {
             [] => None,
             [one] => Some(one.clone()),
@@ -296,7 +298,7 @@ impl<'a> Planner<'a> {
             name,
             label: first(&|r| r.label.clone()),
             level,
-            shape,
+            shape: shape.as_ref().map(Packed::of),
             point,
             households: total(rows, |r| r.households),
             poor_households: total(rows, |r| r.poor_households),
@@ -519,7 +521,7 @@ fn change(area: &PlannedArea, known: &KnownArea) -> Change {
     fn kept<T: PartialEq>(said: &Option<T>, stands: &Option<T>) -> bool {
         said.is_none() || said == stands
     }
-    let shape = area.shape.as_ref().map(|s| shape_digest(&s.to_wkb()));
+    let shape = area.shape.as_ref().and_then(Packed::shape).map(|s| shape_digest(&s.to_wkb()));
     let same = area.name == known.name
         && kept(&area.label, &known.label)
         && kept(&shape, &known.shape)

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 fn published(plan: &AreaPlan, reference: &Reference) -> Reference {
     let planned = plan.areas.iter().map(|area| {
         let before = reference.area(&area.code);
-        let shape = area.shape.as_ref();
+        let shape = area.shape.as_ref().and_then(Packed::shape);
         KnownArea {
             code: area.code.clone(),
             name: area.name.clone(),
@@ -18,8 +18,8 @@ fn published(plan: &AreaPlan, reference: &Reference) -> Reference {
             households: area.households.or(before.and_then(|b| b.households)),
             poor_households: area.poor_households.or(before.and_then(|b| b.poor_households)),
             point: area.point.or(before.and_then(|b| b.point)),
-            shape: shape.map(|s| shape_digest(&s.to_wkb())).or(before.and_then(|b| b.shape)),
-            bounds: shape.map(Shape::bounds).or(before.and_then(|b| b.bounds)),
+            shape: shape.as_ref().map(|s| shape_digest(&s.to_wkb())).or(before.and_then(|b| b.shape)),
+            bounds: shape.as_ref().map(Shape::bounds).or(before.and_then(|b| b.bounds)),
         }
     });
     Reference::new(reference.areas().iter().cloned().chain(planned))
@@ -96,7 +96,9 @@ fn the_rw_polygons_of_jakarta_find_their_villages_by_name() {
     assert_eq!((report.merged.len(), plan.areas.len(), report.implied), (41, 2_700, 0));
     let area = &plan.areas[0];
     assert_eq!((area.label.as_deref(), area.name.as_str()), (Some("RW 01"), "RW 001"));
-    let inside = |a: &PlannedArea| a.shape.as_ref().zip(a.point).is_some_and(|(shape, point)| shape.covers(point));
+    let inside = |a: &PlannedArea| {
+        a.shape.as_ref().and_then(Packed::shape).zip(a.point).is_some_and(|(shape, point)| shape.covers(point))
+    };
     assert!(plan.areas.iter().all(inside));
 
     let (_, again) = plan_with(&[layer], &options(AreaLevel::Rw), &published(&plan, &reference));
@@ -297,7 +299,7 @@ fn rows_about_one_area_are_joined_and_the_first_row_counts() {
     let (plan, report) = plan_text(&text, AreaLevel::Rw, &small());
     let area = &plan.areas[0];
     assert_eq!((area.name.as_str(), area.households), ("RW 001", Some(5)));
-    assert_eq!(area.shape.as_ref().map(|s| s.polygons().0.len()), Some(2));
+    assert_eq!(area.shape.as_ref().and_then(Packed::shape).map(|s| s.polygons().0.len()), Some(2));
     assert_eq!(report.merged.iter().map(|n| n.row).collect::<Vec<_>>(), [2, 3]);
     let notes: Vec<&str> = report.notes.iter().map(|n| n.reason.as_str()).collect();
     assert!(notes.iter().any(|n| n.contains("another name, \"RW satu\" than row 2")), "{notes:?}");

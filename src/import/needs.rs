@@ -211,9 +211,9 @@ pub(super) fn known_area(cell: &str, reference: &Reference) -> Result<AreaCode, 
         return Err("area_code is empty".into());
     }
     let code: AreaCode = cell.parse().map_err(|e| format!("area_code {}: {e}", quote(cell)))?;
-    match reference.area(&code) {
-        Some(_) => Ok(code),
-        None => Err(format!("no area {code} is known; import areas of level {} first", code.level().word())),
+    match reference.knows(&code) {
+        true => Ok(code),
+        false => Err(format!("no area {code} is known; import areas of level {} first", code.level().word())),
     }
 }
 

@@ -74,6 +74,8 @@ pub struct KnownDistribution {
 pub struct Reference {
     /// By code, each code once.
     areas: Vec<KnownArea>,
+    /// Of areas of which no more is known than that they stand; ascending.
+    codes: Vec<AreaCode>,
     programs: HashMap<String, KnownProgram>,
     items: HashMap<String, KnownItem>,
     needs: HashMap<String, KnownNeed>,
@@ -89,6 +91,13 @@ impl Reference {
         areas.dedup_by(|a, b| a.code == b.code);
         areas.reverse();
         Reference { areas, ..Reference::default() }
+    }
+
+    /// Areas of which files say nothing: a nation's codes are a tenth of its areas.
+    pub fn of_codes(codes: impl IntoIterator<Item = AreaCode>) -> Self {
+        let mut codes: Vec<AreaCode> = codes.into_iter().collect();
+        codes.sort_unstable();
+        Reference { codes, ..Reference::default() }
     }
 
     pub fn with_items(
@@ -119,6 +128,11 @@ impl Reference {
 
     pub fn area(&self, code: &AreaCode) -> Option<&KnownArea> {
         self.areas.binary_search_by(|a| a.code.cmp(code)).ok().and_then(|at| self.areas.get(at))
+    }
+
+    /// Whether the area stands.
+    pub fn knows(&self, code: &AreaCode) -> bool {
+        self.codes.binary_search(code).is_ok() || self.area(code).is_some()
     }
 
     pub fn program(&self, key: &str) -> Option<&KnownProgram> {

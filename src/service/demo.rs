@@ -18,7 +18,7 @@ use crate::domain::rules::OnConflict;
 use crate::import::{
     ImportError, KnownItem, KnownProgram, PlannedRule, ProgramPlan, Reference, SourceFile, plan_programs, read_rules,
 };
-use crate::spatial::{Shape, ShapeError};
+use crate::spatial::{Packed, Shape, ShapeError};
 use crate::store::{
     AcknowledgeDelivery, AddOrganization, AddUser, Answer, AreaRow, Author, CancelDelivery, ClaimAccess, ClaimOutcome,
     Command, ConfirmClaim, CreateOffer, DispatchDelivery, ExpireDue, ImportDistributions, ImportNeeds, ImportPrograms,
@@ -91,7 +91,7 @@ pub async fn fill(store: &Store, progress: Progress) -> Result<Outcome, DemoFail
 fn area_row(area: DemoArea) -> Result<AreaRow, ShapeError> {
     let label = (area.level >= AreaLevel::Rw).then(|| area.name.clone());
     Ok(AreaRow {
-        geometry: Some(Shape::from_sound(&area.shape)?.to_wkb()),
+        shape: Some(Packed::of(&Shape::from_sound(&area.shape)?)),
         code: area.code,
         name: area.name,
         label,

@@ -97,7 +97,7 @@ pub async fn programs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> 
 /// Areas, as one edition. Where nothing differs from what stands, no edition is made.
 pub async fn areas(
     store: &Store,
-    files: &[SourceFile],
+    files: Vec<SourceFile>,
     options: &AreaOptions,
     source: &str,
     terms: Terms<'_>,
@@ -111,6 +111,8 @@ pub async fn areas(
     if !terms.publishes(&report) {
         return Ok(report);
     }
+    // Memory is for what is written.
+    drop(reference);
     let deepest = plan.areas.iter().map(|a| a.level).max();
     let rows: Vec<AreaRow> = plan.areas.into_iter().filter(|a| a.change != Change::Same).map(area_row).collect();
     if let Some(level) = options.level.or(deepest).filter(|_| !rows.is_empty()) {
@@ -124,7 +126,7 @@ pub async fn areas(
 }
 
 /// Needs with their opening balances.
-pub async fn needs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> Result<Report, ImportFailure> {
+pub async fn needs(store: &Store, files: Vec<SourceFile>, terms: Terms<'_>) -> Result<Report, ImportFailure> {
     (terms.progress)("reading the needs that stand", 0);
     let directory = Directory::read(store).await?;
     let standing = store.imported_needs().await?.into_iter().filter_map(|need| {
@@ -142,7 +144,8 @@ pub async fn needs(store: &Store, files: &[SourceFile], terms: Terms<'_>) -> Res
     });
     let reference = directory.reference().with_needs(standing);
     (terms.progress)("comparing", 0);
-    let (plan, mut report) = plan_needs(files, &reference)?;
+    let (plan, mut report) = plan_needs(&files, &reference)?;
+    drop(files);
     if !terms.publishes(&report) {
         return Ok(report);
     }
@@ -367,7 +370,7 @@ fn area_row(area: PlannedArea) -> AreaRow {
         name: area.name,
         label: area.label,
         point: area.point,
-        geometry: area.shape.map(|s| s.to_wkb()),
+        shape: area.shape,
         generated: false,
         households: area.households,
         poor_households: area.poor_households,
@@ -390,18 +393,7 @@ impl Directory {
 
     /// Areas by their codes alone: rows about aid say nothing else of them.
     fn reference(&self) -> Reference {
-        let areas = self.areas.keys().map(|code| KnownArea {
-            code: code.clone(),
-            name: String::new(),
-            label: None,
-            bps_code: None,
-            households: None,
-            poor_households: None,
-            point: None,
-            shape: None,
-            bounds: None,
-        });
-        with_items(Reference::new(areas), &self.programs, &self.items)
+        with_items(Reference::of_codes(self.areas.keys().cloned()), &self.programs, &self.items)
     }
 
     fn area(&self, code: &AreaCode) -> Result<AreaId, StoreError> {

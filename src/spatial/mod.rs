@@ -25,5 +25,5 @@ mod tests;
 
 pub use distance::{EARTH_RADIUS_M, distance_between, distance_m};
 pub use index::{Area, Part, SpatialIndex};
-pub use outlines::{Outline, Outlines, Place};
+pub use outlines::{Outline, Outlines, Packed, Place};
 pub use shapes::{Checked, MAX_QUERY_VERTICES, MAX_VERTICES, QueryShapeError, Repair, Shape, ShapeError};

@@ -26,6 +26,23 @@ pub struct Outlines {
     decimals: u8,
 }
 
+/// One shape by itself, kept as [`Outlines`] keeps many: a third of its well-known binary and exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed(Box<[u8]>);
+
+impl Packed {
+    pub fn of(shape: &Shape) -> Self {
+        let mut alone = Outlines::default();
+        alone.push(shape);
+        Packed(alone.bytes.into())
+    }
+
+    /// The shape as it was put in; nobody makes a `Packed` but of one.
+    pub fn shape(&self) -> Option<Shape> {
+        Outline { bytes: &self.0 }.shape()
+    }
+}
+
 /// Where a shape begins among [`Outlines`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u64);

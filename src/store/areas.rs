@@ -10,6 +10,7 @@ use crate::audit::state;
 use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::ids::AreaId;
 use crate::domain::place::LonLat;
+use crate::spatial::Packed;
 use sea_orm::FromQueryResult;
 use std::collections::HashMap;
 
@@ -22,8 +23,7 @@ pub struct AreaRow {
     pub label: Option<String>,
     /// A point given for the area itself.
     pub point: Option<LonLat>,
-    /// Well-known binary of a MultiPolygon.
-    pub geometry: Option<Vec<u8>>,
+    pub shape: Option<Packed>,
     /// True where nobody surveyed the shape: it was made for a demo.
     pub generated: bool,
     pub households: Option<i64>,
@@ -110,7 +110,9 @@ async fn upsert(tx: &mut Tx, edition: i64, rows: &[&AreaRow]) -> Result<(), Stor
     ]);
     for row in rows {
         let parent = row.code.parent();
-        let shape_source = row.geometry.as_ref().map(|_| if row.generated { "GENERATED" } else { "IMPORTED" });
+        let wkb = |shape: &Packed| shape.shape().map(|s| s.to_wkb()).ok_or_else(|| StoreError::corrupt("shape"));
+        let geometry = row.shape.as_ref().map(wkb).transpose()?;
+        let shape_source = geometry.as_ref().map(|_| if row.generated { "GENERATED" } else { "IMPORTED" });
         batch.push([
             row.code.as_str().into(),
             row.name.as_str().into(),
@@ -119,7 +121,7 @@ async fn upsert(tx: &mut Tx, edition: i64, rows: &[&AreaRow]) -> Result<(), Stor
             parent.as_ref().map(AreaCode::as_str).into(),
             row.point.map(LonLat::lon).into(),
             row.point.map(LonLat::lat).into(),
-            Cell::Bytes(row.geometry.clone()),
+            Cell::Bytes(geometry),
             shape_source.into(),
             row.households.into(),
             row.poor_households.into(),

@@ -13,7 +13,7 @@ use salur::domain::area::AreaLevel;
 use salur::domain::ids::{AreaId, ItemId, OrganizationId};
 use salur::domain::organization::{OrganizationCategory, OrganizationStatus};
 use salur::domain::program::ItemKind;
-use salur::spatial::Shape;
+use salur::spatial::{Packed, Shape};
 use salur::store::{
     AddOrganization, AddUser, AreaRow, ImportPrograms, IssueKey, NewUser, ProgramRow, PublishAreas, Store,
 };
@@ -89,14 +89,14 @@ pub struct Town {
 }
 
 /// A box as a polygon in well-known binary.
-fn boxed(west: f64, south: f64, east: f64, north: f64) -> Option<Vec<u8>> {
+fn boxed(west: f64, south: f64, east: f64, north: f64) -> Option<Packed> {
     let ring = json!([[west, south], [east, south], [east, north], [west, north], [west, south]]);
     let shape = Shape::from_geojson(&json!({"type": "Polygon", "coordinates": [ring]})).expect("a box is sound");
-    Some(shape.shape.to_wkb())
+    Some(Packed::of(&shape.shape))
 }
 
 fn area_rows() -> Vec<AreaRow> {
-    let row = |text: &str, geometry| AreaRow { geometry, ..area_row(text) };
+    let row = |text: &str, shape| AreaRow { shape, ..area_row(text) };
     let mut rows: Vec<AreaRow> = ["31", "31.71", "31.71.01"].into_iter().map(area_row).collect();
     for (village, west) in [(VILLAGE, 106.80), (FAR_VILLAGE, 106.90)] {
         rows.push(row(village, boxed(west, -6.22, west + 0.02, -6.20)));

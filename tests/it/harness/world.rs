@@ -116,7 +116,7 @@ pub fn area_row(text: &str) -> AreaRow {
         name: format!("Area {text}"),
         label: None,
         point: None,
-        geometry: None,
+        shape: None,
         generated: false,
         households: Some(100),
         poor_households: None,
