@@ -37,10 +37,15 @@ pub struct Giver {
     host: String,
     key: String,
     places: Vec<Place>,
+    /// Of `places`, where there is enough to claim.
+    rich: Vec<usize>,
     /// When each need was last asked for.
     sent: Mutex<HashMap<String, Instant>>,
     /// What was claimed, by place.
     claimed: Mutex<Vec<HashSet<String>>>,
+    /// What has run out.
+    spent: Mutex<HashSet<String>>,
+    refused: AtomicUsize,
     runs: AtomicUsize,
 }
 
@@ -67,15 +72,15 @@ impl Giver {
             let nodes = answer["needs"]["nodes"].as_array().ok_or("needs are a list")?;
             let needs = nodes.iter().filter(|need| need["unmet"].as_i64().is_some_and(|unmet| unmet >= LEFT));
             let needs: Vec<String> = needs.filter_map(|need| Some(need["id"].as_str()?.to_owned())).collect();
-            if needs.len() >= LINES {
-                places.push(Place { bbox: bbox.json(), needs });
-            }
+            places.push(Place { bbox: bbox.json(), needs });
         }
-        if places.is_empty() {
+        let rich: Vec<usize> = (0..places.len()).filter(|place| places[*place].needs.len() >= LINES).collect();
+        if rich.is_empty() {
             return Err("nowhere are there twenty needs to be claimed".into());
         }
         let claimed = Mutex::new(vec![HashSet::new(); places.len()]);
-        Ok(Giver { host, key, places, sent: Mutex::default(), claimed, runs: AtomicUsize::new(0) })
+        let (sent, spent, refused, runs) = Default::default();
+        Ok(Giver { host, key, places, rich, sent, claimed, spent, refused, runs })
     }
 
     /// Claims so many times a second until told to stop. How long each took from when it was due.
@@ -95,12 +100,22 @@ impl Giver {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let request = giver.next(&mut dice, &format!("{run}-{count}-{}", std::process::id()));
+                    let (place, needs) = giver.choose(&mut dice);
+                    let request = giver.claim_of(&needs, &format!("{run}-{count}-{}", std::process::id()));
+                    let asked = Instant::now();
+                    held(&giver.sent).extend(needs.iter().map(|need| (need.clone(), asked)));
                     let answer = data(connection.send(&request).await?)?;
-                    if answer["claimNeeds"]["__typename"] != "ClaimAccepted" {
-                        return Err(format!("a claim was not accepted: {answer}").into());
+                    match answer["claimNeeds"]["refusals"].as_array() {
+                        Some(refusals) => {
+                            giver.refused.fetch_add(1, Ordering::Relaxed);
+                            let spent = refusals.iter().filter_map(|refusal| refusal["needId"].as_str());
+                            held(&giver.spent).extend(spent.map(str::to_owned));
+                        }
+                        None => {
+                            took.push(due.elapsed());
+                            held(&giver.claimed)[place].extend(needs);
+                        }
                     }
-                    took.push(due.elapsed());
                 }
                 Ok::<_, Box<dyn std::error::Error + Send + Sync>>(took)
             });
@@ -112,18 +127,22 @@ impl Giver {
         Ok(took)
     }
 
-    fn next(&self, dice: &mut Dice, key: &str) -> Vec<u8> {
-        let number = dice.below(self.places.len());
-        let place = &self.places[number];
-        let from = dice.below(place.needs.len());
-        let needs: Vec<&String> = place.needs.iter().cycle().skip(from).take(LINES).collect();
+    /// A place, and needs of it that have not run out, as far as is known.
+    fn choose(&self, dice: &mut Dice) -> (usize, Vec<String>) {
+        let spent = held(&self.spent);
+        loop {
+            let number = self.rich[dice.below(self.rich.len())];
+            let left: Vec<&String> = self.places[number].needs.iter().filter(|need| !spent.contains(*need)).collect();
+            if left.len() >= LINES {
+                let from = dice.below(left.len());
+                return (number, left.into_iter().cycle().skip(from).take(LINES).cloned().collect());
+            }
+        }
+    }
+
+    fn claim_of(&self, needs: &[String], key: &str) -> Vec<u8> {
         let lines: Vec<Value> = needs.iter().map(|need| json!({ "needId": need, "quantity": 1 })).collect();
-        let request =
-            post_as(&self.host, Some(&self.key), CLAIM, &json!({ "input": { "idempotencyKey": key, "lines": lines } }));
-        held(&self.claimed)[number].extend(needs.iter().map(|need| (*need).clone()));
-        let now = Instant::now();
-        held(&self.sent).extend(needs.into_iter().map(|need| (need.clone(), now)));
-        request
+        post_as(&self.host, Some(&self.key), CLAIM, &json!({ "input": { "idempotencyKey": key, "lines": lines } }))
     }
 }
 
@@ -168,8 +187,10 @@ where
     );
     let claims = Round::new(claims, Duration::from_secs(1), Duration::ZERO);
     println!(
-        "  {} claims of {LINES} needs beside them, none refused; from when due: p50 {:.1} ms, p99 {:.1} ms",
+        "  {} claims of {LINES} needs beside them, {} refused because a need had run out; from when due: p50 {:.1} ms, \
+         p99 {:.1} ms",
         claims.count,
+        giver.refused.swap(0, Ordering::Relaxed),
         claims.percentile(50),
         claims.percentile(99)
     );

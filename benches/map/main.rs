@@ -14,6 +14,7 @@ mod measure;
 mod ours;
 mod plain;
 mod questions;
+mod renewal;
 mod table;
 mod town;
 
@@ -33,7 +34,8 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// `name=value` of the command line.
 struct Arguments(HashMap<String, String>);
 
-const KNOWN: [&str; 10] = ["at", "claims", "connections", "kinds", "maps", "only", "rounds", "scale", "secs", "size"];
+const KNOWN: [&str; 11] =
+    ["at", "claims", "connections", "kinds", "maps", "only", "renew", "rounds", "scale", "secs", "size"];
 
 impl Arguments {
     fn read() -> Outcome<Self> {
@@ -141,6 +143,12 @@ async fn main() -> Outcome<()> {
         beside_claims(&arguments, &town, ours, questions).await?;
         return town.remove().await;
     }
+    if arguments.0.contains_key("renew") {
+        let Size::Nation { scale } = size else { return Err("renew needs size=nation".into()) };
+        renewal::renew(&town, &ours, scale, &around(&questions)?.1).await?;
+        drop(ours);
+        return town.remove().await;
+    }
     let questions: Vec<_> = questions.into_iter().filter(|(kind, _)| arguments.takes("kinds", kind.word())).collect();
     let graphile = Arc::new(graphile::Graphile::serve(&town).await?);
     agree::check(&town, &ours, &graphile, &questions).await?;
@@ -172,6 +180,14 @@ async fn main() -> Outcome<()> {
     println!("{}", town.memory(&ours, &graphile)?);
     drop((ours, graphile));
     town.remove().await
+}
+
+/// Views of 4 km.
+fn around(questions: &[(Kind, Vec<Question>)]) -> Outcome<&(Kind, Vec<Question>)> {
+    Ok(questions
+        .iter()
+        .find(|(kind, _)| *kind == Kind::Viewport(4_000))
+        .ok_or("views of 4 km are among the questions")?)
 }
 
 /// Ours alone, with and without claims beside the questions, and then with open maps.

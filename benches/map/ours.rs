@@ -71,7 +71,7 @@ impl Ours {
     }
 }
 
-fn get(host: &str, path: &str, encoding: &str) -> String {
+pub fn get(host: &str, path: &str, encoding: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: {encoding}\r\n\r\n")
 }
 

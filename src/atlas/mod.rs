@@ -85,17 +85,26 @@ impl Atlas {
     /// the old map since then are gone until they are applied again, as a follower of the feed does.
     /// After an error the old map stands.
     pub fn load(&self, contents: Contents) -> Result<(), BadContents> {
-        self.show(Draft::of(contents)?)
+        self.show(Draft::of(contents)?, Vec::new).map(drop)
     }
 
-    /// As [`Atlas::load`], with what was drafted bit by bit.
-    pub fn show(&self, draft: Draft) -> Result<(), BadContents> {
-        let (ground, board) = draft.finish()?;
-        let state = State { ground: Arc::new(ground), board, ready: true };
-        let old = std::mem::replace(&mut *self.write(), state);
+    /// As [`Atlas::load`], with what was drafted bit by bit. In the moment of the swap `late` tells what the old
+    /// map has been handed since the draft was begun: the new one begins with it, so no reader sees time go back.
+    /// Answers what of it is news, because there was no place for it on the old map.
+    pub fn show(&self, draft: Draft, late: impl FnOnce() -> Vec<Need>) -> Result<Vec<NeedChange>, BadContents> {
+        let (ground, mut board) = draft.finish()?;
+        let mut standing = self.write();
+        let applied = board.apply(&ground, &late());
+        let is_news = |NeedChange { after, .. }: &NeedChange| {
+            let held = standing.view(&Sight::All).get(&standing.ground, after.id);
+            held.is_none_or(|held| held.version < after.version)
+        };
+        let news = applied.changes.into_iter().filter(is_news).collect();
+        let old = std::mem::replace(&mut *standing, State { ground: Arc::new(ground), board, ready: true });
+        drop(standing);
         // Freed here, after the lock is given back.
         drop(old);
-        Ok(())
+        Ok(news)
     }
 
     /// Takes in needs as they stand after a commit: each only where its version is newer than the one

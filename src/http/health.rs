@@ -2,12 +2,13 @@
 
 use super::Door;
 use crate::service::ServiceError;
+use crate::service::loading::Stage;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 pub async fn live() -> &'static str {
@@ -30,10 +31,15 @@ pub async fn ready(State(door): State<Door>) -> Response {
         "lagMs": fresh.lag.map(millis),
         "openTransactionMs": millis(fresh.open),
         "edition": service.atlas().ground().edition(),
-        "loadedPercent": service.loading().map(|stage| json!({"areas": stage.areas, "needs": stage.needs})),
+        "loadedPercent": service.loading().map(percent),
+        "renewedPercent": service.renewing().map(percent),
     });
     let status = if word == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()
+}
+
+fn percent(stage: Stage) -> Value {
+    json!({"areas": stage.areas, "needs": stage.needs})
 }
 
 fn millis(time: Duration) -> u64 {

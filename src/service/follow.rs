@@ -1,6 +1,6 @@
 //! Keeping up: the atlas follows every commit, holds run out, audit entries get their numbers.
 
-use super::loading::Loading;
+use super::loading::{Loading, Stage};
 use super::{Code, Service, ServiceError, to_hex};
 use crate::atlas::{AreaRecord, Atlas, BadContents, Draft, NeedChange, Sight};
 use crate::domain::calendar::Moment;
@@ -11,6 +11,7 @@ use crate::store::{
     Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Piece, Position, Seen, StoreError, StoredArea,
 };
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub struct Following {
     cursor: Mutex<Option<Cursor>>,
     reload_asked: AtomicBool,
     own: Own,
+    /// What the map has taken in since a new one was begun, which takes it over; `None` where none is in the
+    /// making.
+    late: std::sync::Mutex<Option<Vec<Need>>>,
     wake: Notify,
     looked: watch::Sender<Option<Look>>,
     stale_after: Duration,
@@ -39,6 +43,9 @@ struct Own {
     standing: AtomicU64,
     taken_in: std::sync::Mutex<HashMap<i64, u64>>,
 }
+
+/// Needs kept for the map in the making at most; the change log brings the others.
+const MOST_LATE: usize = 500_000;
 
 /// Own commits remembered at most, where the change log cannot be read for long.
 const MOST_OWN: usize = 50_000;
@@ -66,12 +73,17 @@ impl Own {
 }
 
 impl Following {
+    fn late(&self) -> std::sync::MutexGuard<'_, Option<Vec<Need>>> {
+        self.late.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     pub(super) fn new(stale_after: Duration) -> Self {
         let (looked, _) = watch::channel(None);
         Following {
             cursor: Mutex::default(),
             reload_asked: AtomicBool::default(),
             own: Own::default(),
+            late: std::sync::Mutex::default(),
             wake: Notify::new(),
             looked,
             stale_after,
@@ -81,7 +93,8 @@ impl Following {
     }
 }
 
-/// The last look at the change log after which the map held all that it saw.
+/// The last look at the change log after which the map held all that it saw; while everything is read anew,
+/// all but the new edition or the import that it is read for.
 #[derive(Debug, Clone)]
 struct Look {
     /// When it began: everything committed before that was seen.
@@ -151,13 +164,22 @@ impl Service {
     }
 
     fn take_in(&self, needs: &[Need]) {
-        let applied = self.atlas().apply(needs);
-        if applied.skipped > 0 {
+        if self.take_in_what_fits(needs) > 0 {
             // They stand on areas or items of an edition that is not here yet.
             self.0.following.reload_asked.store(true, Ordering::SeqCst);
             self.0.following.wake.notify_one();
         }
+    }
+
+    /// How many stand on areas or of items that are not on the map.
+    fn take_in_what_fits(&self, needs: &[Need]) -> usize {
+        // Noted first: whichever map stands a moment later, it has them.
+        if let Some(late) = self.0.following.late().as_mut().filter(|late| late.len() < MOST_LATE) {
+            late.extend(needs);
+        }
+        let applied = self.atlas().apply(needs);
         self.tell(&applied.changes);
+        applied.skipped
     }
 
     /// Hands changes to open subscriptions, so many at a time that a message stays small.
@@ -169,10 +191,37 @@ impl Service {
 
     /// Reads everything and swaps it in; from there the change log is followed. What is read is made into the
     /// new map piece by piece, so that beside it and the old one there is little else in memory.
+    ///
+    /// Meanwhile the map that stands is followed as before, and its readers see every claim; what it has
+    /// taken in is on the new one from the first moment.
     pub async fn load(&self) -> Result<(), StoreError> {
         let mut cursor = self.0.following.cursor.lock().await;
         self.0.following.reload_asked.store(false, Ordering::SeqCst);
         self.store().arrive().await?;
+        *self.0.following.late() = Some(Vec::new());
+        self.0.following.loading.starts();
+        let standing = cursor.clone().filter(|_| self.atlas().is_ready());
+        let renewed = tokio::select! {
+            renewed = self.renew() => renewed,
+            never = self.follow_meanwhile(standing) => match never {},
+        };
+        // Where the new map stands it has taken this over; where it failed, nobody is to.
+        *self.0.following.late() = None;
+        self.0.following.loading.is_over();
+        let (position, news) = renewed?;
+        *cursor = Some(position);
+        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
+        self.metrics().map_rebuilt();
+        match news {
+            Some(news) => self.tell(&news),
+            None => self.0.watchers.tell_to_read_anew(),
+        }
+        // What was committed after the new map was read and that the old one had not seen yet.
+        self.catch_up(&mut cursor).await.map(|_| ())
+    }
+
+    /// Puts the new map in the place of the old one; answers as of when it was read, and what is new on it.
+    async fn renew(&self) -> Result<(Cursor, Option<Vec<NeedChange>>), StoreError> {
         let store = self.store().clone();
         let (hand_over, pieces) = mpsc::channel(PIECES_WAITING);
         // In a task of its own: a transaction that is given up while it begins would keep its connection.
@@ -193,25 +242,50 @@ impl Service {
             }
         };
         let atlas = self.atlas().clone();
-        let shown = tokio::task::spawn_blocking(move || atlas.show(draft)).await;
-        shown
+        let service = self.clone();
+        let late = move || service.0.following.late().take().unwrap_or_default();
+        let shown = tokio::task::spawn_blocking(move || atlas.show(draft, late)).await;
+        let late = shown
             .map_err(|e| StoreError::Fault(format!("loading the atlas stopped: {e}")))?
             .map_err(|e| StoreError::from(DraftError::Bad(e)))?;
-        *cursor = Some(position);
-        self.0.following.loading.is_over();
-        self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
-        self.metrics().map_rebuilt();
-        match news {
-            Some(news) => self.tell(&news),
-            None => self.0.watchers.tell_to_read_anew(),
+        let news = news.map(|mut news| {
+            news.extend(late);
+            news
+        });
+        Ok((position, news))
+    }
+
+    /// Keeps the map that stands up to date, from where it is, for as long as another one is in the making.
+    /// Where it cannot, it becomes stale and is called so.
+    async fn follow_meanwhile(&self, from: Option<Cursor>) -> Infallible {
+        let Some(mut at) = from else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(POLL).await;
+            let own = &self.0.following.own;
+            let begun = Stopwatch::start();
+            let looked = timeout(LOOK_LIMIT, self.store().changes_meanwhile(&at, |position| own.has(position))).await;
+            match looked {
+                Ok(Ok(Feed::Changes(needs, next))) => {
+                    self.take_in_what_fits(&needs);
+                    self.0.following.looked.send_modify(|look| *look = Some(Look::after(look.take(), begun, &next)));
+                    at = next;
+                }
+                Ok(Ok(Feed::StartAnew)) => return std::future::pending().await,
+                Ok(Err(_)) | Err(_) => tokio::time::sleep(AFTER_FAILURE).await,
+            }
         }
-        // What was committed while the atlas was built reached only the old one.
-        self.catch_up(&mut cursor).await.map(|_| ())
     }
 
     /// How far the first reading has come; `None` where there is a map.
-    pub fn loading(&self) -> Option<super::loading::Stage> {
+    pub fn loading(&self) -> Option<Stage> {
         if self.atlas().is_ready() { None } else { Some(self.0.following.loading.stage()) }
+    }
+
+    /// How far everything has been read anew for a map that takes the place of the one that stands; `None` where
+    /// none is in the making, as is usual.
+    pub fn renewing(&self) -> Option<Stage> {
+        let loading = &self.0.following.loading;
+        (self.atlas().is_ready() && loading.is_under_way()).then(|| loading.stage())
     }
 
     /// Reads the change log up to its end. `false`: everything must be read anew.

@@ -1,10 +1,11 @@
 //! How far a map has been read, for whoever waits for it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Counts by the ids of what was read: the last one there is stands for how many there are.
 #[derive(Debug, Default)]
 pub(super) struct Loading {
+    under_way: AtomicBool,
     areas: AtomicI64,
     of_areas: AtomicI64,
     needs: AtomicI64,
@@ -19,8 +20,14 @@ pub struct Stage {
 }
 
 impl Loading {
-    pub fn begins(&self, areas: i64, needs: i64) {
+    /// Nobody knows yet how much there is.
+    pub fn starts(&self) {
         self.is_over();
+        self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    pub fn begins(&self, areas: i64, needs: i64) {
+        self.starts();
         self.of_areas.store(areas, Ordering::Relaxed);
         self.of_needs.store(needs, Ordering::Relaxed);
     }
@@ -36,9 +43,14 @@ impl Loading {
     }
 
     pub fn is_over(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
         for number in [&self.areas, &self.of_areas, &self.needs, &self.of_needs] {
             number.store(0, Ordering::Relaxed);
         }
+    }
+
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     pub fn stage(&self) -> Stage {
@@ -58,6 +70,7 @@ mod tests {
     fn what_is_read_is_told_in_parts_of_a_hundred() {
         let loading = Loading::default();
         assert_eq!(loading.stage(), Stage { areas: 0, needs: 0 });
+        assert!(!loading.is_under_way());
         loading.begins(200, 1_000);
         loading.has_read_areas(50);
         assert_eq!(loading.stage(), Stage { areas: 25, needs: 0 });

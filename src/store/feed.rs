@@ -13,6 +13,7 @@ use super::Store;
 use super::areas::AreaDigest;
 use super::dialect::Dialect;
 use super::error::StoreError;
+use super::ledger::LOGGED_AT_ONCE;
 use super::position::Seen;
 use super::programs::{ITEM_COLUMNS, ItemRecord, PROGRAM_COLUMNS, ProgramRecord};
 use super::rows::{NEED_COLUMNS, NeedRow, ids};
@@ -173,6 +174,14 @@ struct Look {
     marks: Marks,
     needs: Option<String>,
     position: Option<i64>,
+    at: Option<i64>,
+}
+
+/// Whether everything may be read anew where the log calls for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Anew,
+    Meanwhile,
 }
 
 /// Where a database is that does not know it yet.
@@ -357,23 +366,44 @@ impl Store {
         cursor: &Cursor,
         already: impl Fn(i64) -> bool + Send + Sync,
     ) -> Result<Feed, StoreError> {
+        self.look(cursor, already, Patience::Anew).await
+    }
+
+    /// The same for a map that is going to be replaced, because everything is being read anew: other editions
+    /// and programs do not matter to it, and what came in large imports is left out, all or none of each.
+    pub async fn changes_meanwhile(
+        &self,
+        cursor: &Cursor,
+        already: impl Fn(i64) -> bool + Send + Sync,
+    ) -> Result<Feed, StoreError> {
+        self.look(cursor, already, Patience::Meanwhile).await
+    }
+
+    async fn look(
+        &self,
+        cursor: &Cursor,
+        already: impl Fn(i64) -> bool + Send + Sync,
+        patience: Patience,
+    ) -> Result<Feed, StoreError> {
         let on_id = format!(
-            "SELECT needs, xid::text::bigint AS position FROM change_log WHERE id > {} AND $1::text || $2::text <> ''",
+            "SELECT needs, xid::text::bigint AS position, at FROM change_log
+             WHERE id > {} AND $1::text || $2::text <> ''",
             cursor.id
         );
         let new = match self.dialect {
             Dialect::Postgres if planted!(CursorOnId) => on_id.as_str(),
             Dialect::Postgres => {
-                "SELECT needs, xid::text::bigint AS position FROM change_log WHERE xid >= CAST($1::text AS xid8)
-                 UNION ALL SELECT needs, xid::text::bigint FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
+                "SELECT needs, xid::text::bigint AS position, at FROM change_log WHERE xid >= CAST($1::text AS xid8)
+                 UNION ALL
+                 SELECT needs, xid::text::bigint, at FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
             }
             Dialect::Sqlite => {
-                "SELECT needs, id AS position FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
+                "SELECT needs, id AS position, at FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
             }
         };
         // One statement sees by one snapshot: the marks and the rows belong together.
         let sql = format!(
-            "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position FROM ({new}) n LIMIT $3) c ON TRUE",
+            "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position, at FROM ({new}) n LIMIT $3) c ON TRUE",
             marks_sql(self)
         );
         let values = [cursor.seen.end().to_string().into(), cursor.seen.running_text().into(), MOST.into()];
@@ -381,20 +411,31 @@ impl Store {
         let full = rows.len() as i64 == MOST;
         let mut changed = BTreeSet::new();
         let mut marks = None;
+        let (mut commits, mut large) = (Vec::new(), BTreeSet::new());
         for look in rows {
             if let Some(needs) = look.needs.filter(|_| !look.position.is_some_and(&already)) {
                 let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
-                changed.extend(needs);
-                if changed.len() > MOST_NEEDS {
-                    return Ok(Feed::StartAnew);
+                match patience {
+                    Patience::Anew => changed.extend(needs),
+                    // A transaction has one moment, and one that fills a row is an import.
+                    Patience::Meanwhile if needs.len() >= LOGGED_AT_ONCE => {
+                        large.insert(look.at);
+                    }
+                    Patience::Meanwhile => commits.push((look.at, needs)),
                 }
             }
             marks = Some(look.marks);
+            if changed.len() > MOST_NEEDS {
+                return Ok(Feed::StartAnew);
+            }
         }
+        let small = commits.into_iter().filter(|(at, _)| !large.contains(at));
+        changed.extend(small.flat_map(|(_, needs)| needs));
         let marks = marks.ok_or_else(|| StoreError::corrupt("change log"))?;
         let pruned = marks.oldest > cursor.id + 1 && marks.id > cursor.id;
         let next = marks.into_cursor(self)?;
-        let other = next.life != cursor.life || next.edition != cursor.edition || next.programs != cursor.programs;
+        let renewed = next.edition != cursor.edition || next.programs != cursor.programs;
+        let other = next.life != cursor.life || renewed && patience == Patience::Anew;
         let back = next.id < cursor.id || next.seen.end() < cursor.seen.end();
         if other || back || pruned || full {
             return Ok(Feed::StartAnew);

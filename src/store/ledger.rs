@@ -506,7 +506,7 @@ fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iter
 }
 
 /// Needs in one row of the change log at most: an import of a city must not become one value of megabytes.
-const LOGGED_AT_ONCE: usize = 5_000;
+pub(super) const LOGGED_AT_ONCE: usize = 5_000;
 
 /// Tells followers which needs have a new version.
 pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment) {

@@ -1,6 +1,7 @@
 //! Replicas whose database is blocked, half-hidden, or behind a wire that has gone dead.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -72,6 +73,46 @@ async fn a_transaction_that_is_left_open_holds_no_map_back_and_is_told() {
     for server in replicas.addresses() {
         shows_severity(server, &held, 5).await;
         until("nothing is open", async || health(server, "ready").await.1["openTransactionMs"] == 0).await;
+    }
+    replicas.agree_with(&town.db).await;
+}
+
+/// What would have to be read for the new map is locked, so it is not finished.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_new_edition_is_read_the_map_that_stands_is_followed_and_ready() {
+    let town = Town::new(TestDatabase::postgres().await).await;
+    let need = town.need(RT_11, FOOD, 1_000_000).await;
+    let replicas = Replicas::start(&town, &["--stale-seconds", "1"]).await;
+    let edition = health(replicas.at(0), "ready").await.1["edition"].as_i64().expect("a number");
+    let (locker, own) = (Own::on(&town.db).await, Own::on(&town.db).await);
+    locker.run("BEGIN; LOCK TABLE area IN ACCESS EXCLUSIVE MODE").await;
+    own.run("INSERT INTO edition (published_at, level, areas, source) SELECT published_at, level, 0, 't' FROM edition")
+        .await;
+    for server in replicas.addresses() {
+        until("it reads everything anew", async || health(server, "ready").await.1["renewedPercent"].is_object()).await;
+    }
+    // Three times as long as a map may be old.
+    let (begun, mut sum) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(3) {
+        let token = claimed(&town, replicas.at(sum as usize % 3), &need, 1).await;
+        sum += 1;
+        for server in replicas.addresses() {
+            assert_eq!(allocated(server, &need, Some(&token)).await, sum);
+            let (status, body) = health(server, "ready").await;
+            let told = (status, body["status"].as_str(), body["edition"].as_i64());
+            assert_eq!(told, (200, Some("ready"), Some(edition)), "{body}");
+            assert!(body["renewedPercent"].is_object(), "{body}");
+        }
+    }
+    locker.run("ROLLBACK").await;
+    for server in replicas.addresses() {
+        let shown = async || {
+            let seen = allocated(server, &need, None).await;
+            assert_eq!(seen, sum, "neither map is behind what was shown");
+            let body = health(server, "ready").await.1;
+            body["edition"].as_i64() > Some(edition) && body["renewedPercent"].is_null()
+        };
+        until("the new edition is shown", shown).await;
     }
     replicas.agree_with(&town.db).await;
 }
