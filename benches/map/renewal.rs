@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 /// Of all callers together, one after another.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Publishes every RT anew, one household larger, and asks all the while.
+/// Publishes every RT anew with more households, and asks all the while.
 pub async fn renew(town: &Town, ours: &Ours, scale: u32, questions: &[Question]) -> Outcome<()> {
     let files = town.home.join("renewal");
     fs::create_dir_all(&files)?;
     salur_nation::write(&files, scale)?;
     let changed = files.join("changed.csv");
-    let rows = one_household_more(&files.join("rt.csv"), &changed)?;
     let before = edition(ours).await?;
+    // More with each edition: what stands already would be published by none.
+    let rows = households_more(before.unsigned_abs(), &files.join("rt.csv"), &changed)?;
     let begun = Instant::now();
     let mut import = Command::new(env!("CARGO_BIN_EXE_salur"))
         .args(["import", "areas", &changed.display().to_string(), "--database", &town.ours, "--data-dir", "."])
@@ -85,7 +86,7 @@ async fn edition(ours: &Ours) -> Outcome<i64> {
     Ok(ready["edition"].as_i64().ok_or("a server that is ready names its edition")?)
 }
 
-fn one_household_more(from: &std::path::Path, to: &std::path::Path) -> Outcome<usize> {
+fn households_more(by: u64, from: &std::path::Path, to: &std::path::Path) -> Outcome<usize> {
     let mut lines = BufReader::new(fs::File::open(from)?).lines();
     let header = lines.next().ok_or("a file has a header")??;
     let column = header.rsplit(',').position(|name| name == "households").ok_or("households are a column")?;
@@ -96,7 +97,7 @@ fn one_household_more(from: &std::path::Path, to: &std::path::Path) -> Outcome<u
         let line = line?;
         // Told from the end: before it there are commas in quotes.
         let mut cells: Vec<&str> = line.rsplitn(column + 2, ',').collect();
-        let more = (cells[column].parse::<u64>()? + 1).to_string();
+        let more = (cells[column].parse::<u64>()? + by).to_string();
         cells[column] = &more;
         cells.reverse();
         writeln!(out, "{}", cells.join(","))?;
