@@ -434,6 +434,20 @@ impl Ground {
         slot >> 6
     }
 
+    /// The cells of runs that ascend, each once; `None` where these are more than so many.
+    pub(super) fn cells(runs: impl Iterator<Item = Range<u32>>, most: usize) -> Option<Vec<u32>> {
+        let mut cells: Vec<u32> = Vec::new();
+        for run in runs {
+            let first = cells.last().map_or(0, |last| last + 1).max(Ground::cell(run.start));
+            let last = Ground::cell(run.end - 1);
+            if (last + 1).saturating_sub(first) as usize + cells.len() > most {
+                return None;
+            }
+            cells.extend(first..=last);
+        }
+        Some(cells)
+    }
+
     pub(super) fn id(&self, slot: u32) -> AreaId {
         AreaId(self.ids[slot as usize])
     }

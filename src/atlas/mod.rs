@@ -7,6 +7,7 @@
 //! - [`board`]: needs; [`totals`]: the sums that are kept in step with them.
 //! - [`draft`]: a map in the making; [`places`] and [`words`]: what keeps it small.
 //! - [`query`]: filters, orders, pages; [`first`]: the first of an order; [`cursor`]: how a page says where it ended.
+//! - [`shown`]: the areas of a level in a view, for whoever follows them.
 //! - [`search`]: areas by what people call them; [`scale`]: the classes of a map's colours.
 //!
 //! Every answer is of one state: the ground and the board are read together. Boxes and polygons are worked out
@@ -21,6 +22,7 @@ mod places;
 mod query;
 mod scale;
 mod search;
+mod shown;
 mod totals;
 mod words;
 
@@ -33,9 +35,10 @@ pub use ground::{AreaRecord, AreaRef, BadContents, Contents, Ground};
 pub use query::{
     Candidate, Compiled, Coverage, Filter, Near, NeedQuery, NeedView, Order, Page, QueryError, Row, Sight, Sums,
 };
+pub use shown::Shown;
 
 use crate::domain::area::AreaLevel;
-use crate::domain::ids::{ItemId, NeedId};
+use crate::domain::ids::{AreaId, ItemId, NeedId};
 use crate::domain::need::Need;
 use crate::domain::place::{Bounds, LonLat};
 use board::{Board, View};
@@ -171,6 +174,12 @@ impl Atlas {
         most: usize,
     ) -> Result<Vec<(AreaRef, Coverage)>, QueryError> {
         query::area_coverage(self, level, filter, view, most)
+    }
+
+    /// The totals of some areas, ascending by code, as [`Atlas::area_coverage`] has them of the same filter; zeros where no
+    /// need is left. Looks at these areas alone.
+    pub fn coverage_of(&self, compiled: &mut Compiled, areas: &[AreaId]) -> Vec<(AreaRef, Coverage)> {
+        query::coverage_of(self, compiled, areas)
     }
 
     /// What parts the areas of a level into fifths by their unmet quantity of the item per 100 households, as the

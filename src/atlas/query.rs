@@ -10,7 +10,7 @@ use super::totals::{ALL_ITEMS, Tally};
 use super::{Atlas, State, cursor, first};
 use crate::domain::area::{AreaCode, AreaLevel};
 use crate::domain::calendar::{Day, Period};
-use crate::domain::ids::{ItemId, ProgramId};
+use crate::domain::ids::{AreaId, ItemId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
 use crate::domain::place::{Bounds, LonLat};
 use crate::spatial::{Part, Shape};
@@ -313,16 +313,18 @@ impl Compiled {
     /// The cells, as [`Ground::cell_of`] has them, of all areas that meet the filter's area and spatial conditions;
     /// `None` where these are more than so many.
     pub fn cells(&self, most: usize) -> Option<Vec<u32>> {
-        let mut cells: Vec<u32> = Vec::new();
-        for part in &self.scope {
-            let first = cells.last().map_or(0, |last| last + 1).max(Ground::cell(part.slots.start));
-            let last = Ground::cell(part.slots.end - 1);
-            if (last + 1).saturating_sub(first) as usize + cells.len() > most {
-                return None;
-            }
-            cells.extend(first..=last);
-        }
-        Some(cells)
+        Ground::cells(self.scope.iter().map(|part| part.slots.clone()), most)
+    }
+
+    /// What of a subtree meets the filter's area and spatial conditions. What of it is taken whole is whole, since of two
+    /// subtrees one holds the other or they have nothing in common.
+    pub(super) fn within(&self, subtree: Range<u32>) -> impl Iterator<Item = Part> + use<'_> {
+        let first = self.scope.partition_point(|part| part.slots.end <= subtree.start);
+        let met = self.scope[first..].iter().take_while(move |part| part.slots.start < subtree.end);
+        met.map(move |part| Part {
+            slots: part.slots.start.max(subtree.start)..part.slots.end.min(subtree.end),
+            whole: part.whole,
+        })
     }
 
     /// All conditions but those on the place.
@@ -446,7 +448,7 @@ impl Compiled {
     }
 
     /// Slots of the areas of the level among some parts, within a run, ascending.
-    fn level_among(&self, level: AreaLevel, parts: &[Part], range: &Range<u32>) -> Vec<u32> {
+    pub(super) fn level_among(&self, level: AreaLevel, parts: &[Part], range: &Range<u32>) -> Vec<u32> {
         let mut slots = Vec::new();
         for part in parts {
             let within = part.slots.start.max(range.start)..part.slots.end.min(range.end);
@@ -548,20 +550,38 @@ pub(super) fn page(atlas: &Atlas, query: &NeedQuery) -> Result<Page, QueryError>
 pub(super) fn coverage(atlas: &Atlas, filter: &Filter) -> Coverage {
     let mut compiled = atlas.compile(filter);
     let state = atlas.read_with(&mut compiled);
-    let view = compiled.view(&state);
-    let mut sum = Tally::default();
-    let Some(item) = compiled.kept_item() else {
-        tally_areas(&compiled, view, compiled.scope.iter().map(|part| part.slots.clone()), |_, tally| sum.add(tally));
-        return compiled.coverage(&sum);
+    let sum = tally_of(&compiled, compiled.view(&state), compiled.scope.iter().cloned());
+    compiled.coverage(&sum)
+}
+
+/// As [`area_coverage`] has them of the same filter, for these areas; ascending by code. Areas that there are no longer
+/// are left out.
+pub(super) fn coverage_of(atlas: &Atlas, compiled: &mut Compiled, areas: &[AreaId]) -> Vec<(AreaRef, Coverage)> {
+    let state = atlas.read_with(compiled);
+    let (ground, view) = (&compiled.ground, compiled.view(&state));
+    let mut slots: Vec<u32> = areas.iter().filter_map(|area| ground.slot_of(*area)).collect();
+    slots.sort_unstable();
+    let row = |slot: u32| {
+        let sum = tally_of(compiled, view, compiled.within(ground.subtree(slot)));
+        (ground.at(slot), compiled.coverage(&sum))
     };
-    for part in &compiled.scope {
-        if part.whole {
-            compiled.ground.tops(part.slots.clone()).for_each(|top| sum.add(&view.below(&compiled.ground, top, item)));
-        } else {
-            tally_areas(&compiled, view, [part.slots.clone()], |_, tally| sum.add(tally));
+    slots.into_iter().map(row).collect()
+}
+
+/// What the needs taken in add up to over parts of the filter's.
+fn tally_of(compiled: &Compiled, view: View<'_>, parts: impl Iterator<Item = Part>) -> Tally {
+    let mut sum = Tally::default();
+    let kept = compiled.kept_item();
+    for part in parts {
+        match kept {
+            Some(item) if part.whole => {
+                let tops = compiled.ground.tops(part.slots);
+                tops.for_each(|top| sum.add(&view.below(&compiled.ground, top, item)));
+            }
+            _ => tally_areas(compiled, view, [part.slots], |_, tally| sum.add(tally)),
         }
     }
-    compiled.coverage(&sum)
+    sum
 }
 
 /// Hands over each area with needs taken in, ascending, with what its own of them add up to.
@@ -678,7 +698,7 @@ fn counted_rows(compiled: &Compiled, view: View<'_>, level: AreaLevel) -> Vec<(u
 }
 
 /// The area of the level that the slot lies in, itself included.
-fn ancestor(ground: &Ground, slot: u32, level: AreaLevel) -> Option<u32> {
+pub(super) fn ancestor(ground: &Ground, slot: u32, level: AreaLevel) -> Option<u32> {
     let mut at = slot;
     while ground.level(at) > level {
         at = ground.parent(at)?;

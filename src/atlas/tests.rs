@@ -70,7 +70,41 @@ fn ask(atlas: &Atlas, plain: &Plain, random: &mut Random, number: usize) {
                 let refused = atlas.area_coverage(level, &filter, None, most).map(|_| ());
                 assert_eq!(refused, Err(QueryError::TooMany(expected.len())), "{level:?} {filter:?}");
             }
+            follow(atlas, plain, random, level, &filter);
         }
+    }
+}
+
+/// Who follows the areas in a random view hears of those that the question for it lists, with its sums.
+fn follow(atlas: &Atlas, plain: &Plain, random: &mut Random, level: AreaLevel, filter: &Filter) {
+    const MANY: usize = 1_000_000;
+    let bounds = plain.random_bounds(random);
+    let rows = atlas.area_coverage(level, filter, Some(&bounds), MANY).expect("no more rows than there are areas");
+    let mut compiled = atlas.compile(filter);
+    let shown = Shown::new(compiled.clone(), level, bounds, MANY).expect("no more areas than there are");
+    let mut listed: Vec<AreaId> = rows.iter().map(|(area, _)| area.id()).collect();
+    let cells = shown.cells(MANY).expect("no more cells than there are");
+    let taken: BTreeSet<NeedId> = plain.taken(filter).iter().map(|need| need.id).collect();
+    for need in &plain.contents.needs {
+        let above = plain.area_of(need).code.at(level).and_then(|code| Some(atlas.ground().area(&code)?.id()));
+        let expected = above.filter(|area| taken.contains(&need.id) && listed.contains(area));
+        assert_eq!(shown.area_of(need), expected, "{level:?} {bounds:?} {filter:?}");
+        if expected.is_some() {
+            let cell = atlas.ground().cell_of(need.area).expect("an area of this map");
+            assert!(cells.contains(&cell), "{level:?} {bounds:?} {filter:?}");
+        }
+    }
+    // In any order, and some that are nowhere.
+    listed.reverse();
+    listed.push(AreaId(99_999_999));
+    let sums = |rows: &[(AreaRef, Coverage)]| -> Vec<_> {
+        rows.iter().map(|(area, coverage)| (area.code().clone(), *coverage)).collect()
+    };
+    let told = atlas.coverage_of(&mut compiled, &listed);
+    assert_eq!(sums(&told), sums(&rows), "{level:?} {bounds:?} {filter:?}");
+    if let Some(most) = rows.len().checked_sub(1) {
+        let refused = Shown::new(compiled, level, bounds, most).map(|_| ());
+        assert_eq!(refused, Err(QueryError::TooMany(most + 1)), "{level:?} {bounds:?} {filter:?}");
     }
 }
 

@@ -25,7 +25,7 @@ use crate::service::{HistoryPlace, OverlapFilter, ServiceError};
 use async_graphql::{Context, ID, Object};
 
 /// Rows of a choropleth at most.
-const MOST_AREAS: usize = 5_000;
+pub(super) const MOST_AREAS: usize = 5_000;
 
 pub struct Query;
 

@@ -179,6 +179,7 @@ operations! {
 
     // As it happens.
     NeedsChanged "needsChanged" key(Read) => [Everyone, Public;]
+    AreaCoverageChanged "areaCoverageChanged" key(Read) => [Everyone, Public;]
 }
 
 impl Operation {

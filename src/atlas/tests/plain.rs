@@ -405,7 +405,7 @@ impl Plain {
         }
     }
 
-    fn random_bounds(&self, random: &mut Random) -> Bounds {
+    pub fn random_bounds(&self, random: &mut Random) -> Bounds {
         let (a, b) = (self.place(random), self.place(random));
         let reach = 0.05 * random.between(0.0, 1.0).powi(3);
         let b = if random.one_in(3) { b } else { at(a.lon() + reach, a.lat() + reach / 2.0) };

@@ -31,6 +31,7 @@ const LISTS: &[(&str, u64)] = &[
     ("offers", 20),
     // Without: the bound of the resolver, or the most that stands in practice.
     ("areaCoverage", 5_000),
+    ("areaCoverageChanged", 500),
     ("children", 50),
     ("deliveries", 20),
     ("events", 10),

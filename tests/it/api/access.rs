@@ -217,6 +217,7 @@ fn operations(key: &dyn Fn() -> String, on: &Records) -> Vec<(&'static str, Side
 const PUBLIC: &[&str] = &[
     "area",
     "areaCoverage",
+    "areaCoverageChanged",
     "auditCheckpoint",
     "claim",
     "coverage",

@@ -336,6 +336,8 @@ async fn what_was_sent_never_comes_back_in_a_message(db: TestDatabase) {
         "mutation { reportNeed(input: {idempotencyKey: \"§\", areaCode: \"31.71.01.1001\", program: \"§\", item: \"§\",
             periodStart: \"2020-01-01\", periodEnd: \"2020-01-01\", required: 1, severity: 1}) { id } }",
         "subscription { needsChanged(where: {areaCode: \"§\"}) { id } }",
+        "subscription { areaCoverageChanged(level: RT, where: {areaCode: \"§\"}, view: {west: §, south: 0, east: 1, north: 1})
+            { area { id } } }",
     ]
     .iter()
     .map(|document| document.replace('§', NIK))

@@ -14,6 +14,7 @@ mod job;
 mod lists;
 mod live;
 mod neighbours;
+mod pushed;
 mod rights;
 mod small_counts;
 mod written;

@@ -36,6 +36,13 @@ export const AreaChildren = graphql(`
 	}
 `);
 
+/** That something has changed here or below; what, is read anew. */
+export const ChangedHere = graphql(`
+	subscription ChangedHere($where: NeedFilter!) {
+		needsChanged(where: $where) { id }
+	}
+`);
+
 export const AreaHelp = graphql(`
 	query AreaHelp($code: String!, $locale: Locale!) {
 		area(code: $code) {

@@ -1,5 +1,7 @@
 import { ask, Refused, type ResultOf } from './graphql';
-import { ClaimNeeds } from './operations';
+import { coverOf } from './levels';
+import { live } from './live.svelte';
+import { ClaimNeeds, NeedsChanged } from './operations';
 import { aroundOf, placeOf } from './place';
 import { onNeeds, type Need } from './scene.svelte';
 
@@ -23,6 +25,10 @@ export type Refusal = Extract<Outcome, { __typename: 'ClaimRefused' }>['refusals
 export type Claim = Extract<Outcome, { __typename: 'ClaimAccepted' }>['claim'];
 
 export const MOST = 500;
+/** Areas that are listened to for what is in the basket, at most. */
+const AREAS = 8;
+/** In milliseconds: by then what takes the place of a subscription stands. */
+const LINGER = 10_000;
 const KEPT = 'salur.basket';
 
 /** What was sent and not answered yet: it is sent again as it was, whatever lies in the basket by then. */
@@ -50,6 +56,8 @@ class Basket {
 	/** Who answered last said when; the difference to this machine's clock. */
 	skew = $state(0);
 	#now = $state(Date.now());
+	/** What is listened to, and how that is stopped. */
+	#followed = new Map<string, () => void>();
 
 	constructor() {
 		const { lines, sent, claim, skew } = kept();
@@ -57,7 +65,9 @@ class Basket {
 		this.claim = claim;
 		this.#sent = sent;
 		this.skew = skew;
+		// What is picked is in view, where changes are heard of already; from then on it is listened to wherever one looks.
 		onNeeds((needs) => this.#hear(needs));
+		this.#follow();
 		setInterval(() => this.claim?.status === 'HELD' && (this.#now = Date.now()), 500);
 		addEventListener('online', () => this.error?.open && this.#sent && void this.send());
 	}
@@ -121,6 +131,22 @@ class Basket {
 	#keep(): void {
 		const kept: Kept = { lines: $state.snapshot(this.lines), sent: this.#sent, claim: this.claim, skew: this.skew };
 		localStorage.setItem(KEPT, JSON.stringify(kept));
+		this.#follow();
+	}
+
+	#follow(): void {
+		const items = [...new Set(this.lines.map((line) => line.item))].sort().slice(0, 100);
+		const areas = coverOf(this.lines.map((line) => line.code), AREAS);
+		const wanted = new Map(areas.map((areaCode) => [JSON.stringify([areaCode, items]), { items, areaCode }]));
+		for (const [key, stop] of this.#followed) {
+			if (wanted.has(key)) continue;
+			this.#followed.delete(key);
+			setTimeout(stop, LINGER);
+		}
+		for (const [key, where] of wanted) {
+			if (this.#followed.has(key)) continue;
+			this.#followed.set(key, live.subscribe(NeedsChanged, { where }, ({ needsChanged }) => this.#hear(needsChanged)));
+		}
 	}
 
 	#hear(needs: readonly Need[]): void {

@@ -34,4 +34,17 @@ export function pathOf(code: string): string[] {
 	return parts.map((_, i) => parts.slice(0, i + 1).join('.'));
 }
 
+/**
+ * Areas that hold all of these, at most so many: where there are more, the lowest give way to what they lie in. No more
+ * than provinces can be said in fewer.
+ */
+export function coverOf(codes: Iterable<string>, most: number): string[] {
+	let cover = new Set(codes);
+	for (const level of LEVELS.toReversed().slice(1)) {
+		if (cover.size <= most) break;
+		cover = new Set([...cover].map((code) => codeAt(code, level)));
+	}
+	return [...cover].filter((code) => !pathOf(code).slice(0, -1).some((above) => cover.has(above))).sort();
+}
+
 export type Box = { west: number; south: number; east: number; north: number };

@@ -8,6 +8,8 @@ class Live {
 	since = $state<Date | null>(null);
 	/** Grows with each connection after the first: what was read before may be old. */
 	comebacks = $state(0);
+	/** True while messages can come. */
+	open = false;
 	#client: Promise<Client> | null = null;
 	#opened = false;
 
@@ -28,39 +30,58 @@ class Live {
 			on: {
 				connected: () => {
 					if (this.#opened) this.comebacks += 1;
-					this.#opened = true;
+					this.#opened = this.open = true;
 					this.since = null;
 				},
 				closed: (event) => {
+					this.open = false;
 					if ((event as CloseEvent).code !== 1000) this.since ??= new Date();
 				},
 			},
 		});
 	}
 
+	/**
+	 * Follows until it is stopped. Where the server ends it (it fell behind, rights have changed, there is no such thing),
+	 * it is begun anew after a pause, the longer the more often that was in vain; `missed` says so.
+	 */
 	subscribe<D, V extends Record<string, unknown>>(
 		document: TadaDocumentNode<D, V>,
 		variables: V,
 		next: (data: D) => void,
-		ended: () => void,
+		missed: () => void = () => {},
 	): () => void {
-		this.#client ??= this.#connect();
 		let stop = () => {};
-		let stopped = false;
-		void this.#client.then((client) => {
-			if (stopped) return;
-			stop = client.subscribe<D>(
-				{ query: textOf(document), variables },
-				{
-					next: ({ data }) => data && next(data),
-					// The server ends a reader that fell behind: what it held is old.
-					error: ended,
-					complete: () => {},
-				},
-			);
-		});
+		let [stopped, pause, vain] = [false, 0, 0];
+		const later = () => {
+			// Who was told together does not come back together.
+			const wait = Math.min(1_000 * 2 ** vain++, 60_000) * (0.5 + Math.random());
+			pause = setTimeout(() => void begin().then((begun) => begun && missed()), wait) as unknown as number;
+		};
+		const begin = async (): Promise<boolean> => {
+			const client = await (this.#client ??= this.#connect()).catch(() => (this.#client = null));
+			if (stopped) return false;
+			if (!client) return later(), false;
+			let over = false;
+			const end = () => {
+				if (over || stopped) return;
+				over = true;
+				stop();
+				later();
+			};
+			const hear = ({ data }: { data?: D | null }) => {
+				if (over || stopped) return;
+				if (!data) return end();
+				vain = 0;
+				next(data);
+			};
+			stop = client.subscribe<D>({ query: textOf(document), variables }, { next: hear, error: end, complete: end });
+			return true;
+		};
+		void begin();
 		return () => {
 			stopped = true;
+			clearTimeout(pause);
 			stop();
 		};
 	}

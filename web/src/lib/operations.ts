@@ -39,20 +39,19 @@ export const MapCoverage = graphql(`
 	}
 `);
 
-export const Breaks = graphql(`
-	query Breaks($level: AreaLevel!, $item: String!) {
-		coverageBreaks(level: $level, item: $item)
+/** The same of what changes. The first answer is empty and says that nothing is missed from there on. */
+export const MapChanged = graphql(`
+	subscription MapChanged($level: AreaLevel!, $where: NeedFilter!, $view: BBoxInput!) {
+		areaCoverageChanged(level: $level, where: $where, view: $view) {
+			area { code name households }
+			coverage { needCount unservedCount required allocated delivered unmet }
+		}
 	}
 `);
 
-export const OneArea = graphql(`
-	query OneArea($code: String!, $where: NeedFilter!) {
-		area(code: $code) {
-			code
-			name
-			households
-			coverage(where: $where) { needCount unservedCount required allocated delivered unmet }
-		}
+export const Breaks = graphql(`
+	query Breaks($level: AreaLevel!, $item: String!) {
+		coverageBreaks(level: $level, item: $item)
 	}
 `);
 

@@ -1,7 +1,8 @@
 import { ask, Refused, type ResultOf, type VariablesOf } from './graphql';
-import { codeAt, drawnAt, type Box, type Level } from './levels';
+import { drawnAt, type Box, type Level } from './levels';
 import { live } from './live.svelte';
-import { Breaks, InView, MapCoverage, NeedsChanged, OneArea, Totals, type NeedRow } from './operations';
+import { Breaks, InView, MapChanged, MapCoverage, NeedsChanged, Totals, type NeedRow } from './operations';
+import { Relay } from './relay';
 import { paintOf, type Paint } from './status';
 import { view } from './view.svelte';
 import { catalogue } from './catalogue.svelte';
@@ -12,12 +13,14 @@ type Row = ResultOf<typeof MapCoverage>['areaCoverage'][number];
 type Sums = ResultOf<typeof Totals>['coverage'];
 
 const PAGE = 50;
-/** More areas than this changed at once: reading all of the view anew costs less than one by one. */
-const ONE_BY_ONE = 8;
+/** Changes that come within so many milliseconds are shown together. */
+const BUNCH = 120;
+/** So long, in milliseconds, reading waits for an open connection to say that it follows. */
+const PATIENCE = 500;
 
 /**
  * What stands on the ground in view: sums by area for the map, the most urgent needs for the list, totals. Shapes come
- * as tiles and never change; all that does is here, and what changes elsewhere arrives without being asked for.
+ * as tiles and never change; all that does is here, and what changes elsewhere is pushed, as it then stands.
  */
 class Scene {
 	rows = $state.raw<Map<string, Row>>(new Map());
@@ -35,9 +38,18 @@ class Scene {
 	hasMore = $state(false);
 	#read: AbortController | null = null;
 	#breaks = new Map<string, readonly number[]>();
-	#ends: (() => void) | null = null;
-	#heard: Need[] = [];
+	#relay = new Relay();
+	/** What was asked for last, and whether its reading has begun. */
+	#asked: { box: Box; zoom: number; key: string; begun: boolean } | null = null;
+	/** Which sums `rows` are: those of areas of one level, under one filter. */
+	#kind = '';
+	/** What was pushed since the reading under way began: at least as new as what is read. */
+	#ahead: { kind: string; rows: Map<string, Row> } | null = null;
+	#news = new Map<string, Row>();
+	#heard = new Map<string, Need>();
 	#timer = 0;
+	#counting = false;
+	#recount = false;
 
 	where(box: Box | null): Where {
 		const { status, severity } = view.state;
@@ -54,7 +66,7 @@ class Scene {
 		return paintOf(row.coverage, row.area.households, this.breaks, view.state.show);
 	}
 
-	/** Reads all that is in view. A later call takes the place of one that is under way. */
+	/** Reads all that is in view, and follows it. A later call takes the place of one that is under way. */
 	async load(box: Box, zoom: number): Promise<void> {
 		const item = catalogue.item;
 		if (!item) return;
@@ -63,24 +75,38 @@ class Scene {
 		this.#read = read;
 		this.loading = true;
 		const level = drawnAt(zoom);
+		const sought = { level, where: this.where(null), view: wider(box) };
+		const kind = JSON.stringify([level, sought.where]);
+		const key = JSON.stringify(sought);
+		this.#asked = { box, zoom, key, begun: false };
+		const stands = this.#follow(key, kind, sought, { items: [item.key], bbox: box });
+		// Where there is no connection yet, nobody waits for one: what was read before it stands is read again then.
+		if (live.open) await Promise.race([stands, new Promise((go) => setTimeout(go, PATIENCE))]);
+		if (read.signal.aborted) return;
+		this.#show();
+		this.#asked.begun = true;
+		const ahead = { kind, rows: new Map<string, Row>() };
+		this.#ahead = ahead;
 		try {
 			const where = this.where(box);
 			const [breaks, map, list, totals] = await Promise.all([
 				this.#breaksOf(level, item.key),
-				ask(MapCoverage, { level, where: this.where(null), view: wider(box) }, read.signal),
+				ask(MapCoverage, sought, read.signal),
 				ask(InView, { where, first: PAGE, after: null }, read.signal),
 				ask(Totals, { where }, read.signal),
 			]);
 			if (read.signal.aborted) return;
 			this.level = level;
 			this.breaks = breaks;
-			this.rows = new Map(map.areaCoverage.map((row) => [row.area.code, row]));
+			this.rows = new Map(map.areaCoverage.map((row) => [row.area.code, ahead.rows.get(row.area.code) ?? row]));
+			this.#kind = kind;
 			this.needs = list.needs.nodes;
 			this.total = list.needs.totalCount;
 			this.#after = list.needs.pageInfo.endCursor;
 			this.hasMore = list.needs.pageInfo.hasNextPage;
 			this.totals = totals.coverage;
 			this.error = null;
+			if (ahead.rows.size > 0) void this.#count();
 		} catch (error) {
 			if (read.signal.aborted) return;
 			this.error = error instanceof Refused ? error : new Refused('INTERNAL', String(error));
@@ -97,48 +123,75 @@ class Scene {
 		this.hasMore = list.needs.pageInfo.hasNextPage;
 	}
 
-	/** Follows the item, wherever its needs change; `again` reads anew what is in view. */
-	follow(item: string, again: () => void): () => void {
-		this.#ends?.();
-		const box = () => view.box;
-		const end = live.subscribe(
-			NeedsChanged,
-			{ where: { items: [item] } },
-			({ needsChanged }) => {
-				this.#heard.push(...needsChanged);
-				listeners.forEach((listen) => listen(needsChanged));
-				this.#timer ||= setTimeout(() => {
-					this.#timer = 0;
-					const heard = this.#heard.splice(0);
-					void this.#take(heard, box(), again);
-				}, 120) as unknown as number;
-			},
-			again,
-		);
-		this.#ends = end;
-		return end;
+	/** Nobody looks any more. */
+	leave(): void {
+		this.#relay.end();
 	}
 
-	async #take(heard: Need[], box: Box | null, again: () => void): Promise<void> {
-		const newest = new Map(heard.map((need) => [need.id, need]));
-		this.needs = this.needs.map((need) => newest.get(need.id) ?? need);
-		const codes = new Set(heard.map((need) => codeAt(need.area.code, this.level)));
-		const shown = [...codes].filter((code) => this.rows.has(code));
-		if (shown.length === 0) return;
-		if (shown.length > ONE_BY_ONE) return again();
-		const where = this.where(null);
-		try {
-			const answers = await Promise.all(shown.map((code) => ask(OneArea, { code, where })));
-			const rows = new Map(this.rows);
-			for (const { area } of answers) {
-				if (area) rows.set(area.code, { area, coverage: area.coverage });
-			}
-			this.rows = rows;
-			this.changed = new Set(shown);
-			if (box) this.totals = (await ask(Totals, { where: this.where(box) })).coverage;
-		} catch {
-			// What could not be read is read with the next move, and the lost connection is told of elsewhere.
+	#follow(key: string, kind: string, map: VariablesOf<typeof MapChanged>, list: Where): Promise<void> {
+		return this.#relay.follow(key, (stands) => {
+			const again = () => this.#asked?.key === key && this.#asked.begun && void this.load(this.#asked.box, this.#asked.zoom);
+			// The list first: when the map's stands, so does what was sent before it.
+			const ends = [
+				live.subscribe(NeedsChanged, { where: list }, ({ needsChanged }) => this.#hear(needsChanged), again),
+				live.subscribe(MapChanged, map, ({ areaCoverageChanged: rows }) => {
+					if (rows.length > 0) return this.#take(kind, rows);
+					stands();
+					again();
+				}),
+			];
+			return () => ends.forEach((end) => end());
+		});
+	}
+
+	#hear(needs: readonly Need[]): void {
+		needs.forEach((need) => this.#heard.set(need.id, need));
+		listeners.forEach((listen) => listen(needs));
+		this.#soon();
+	}
+
+	#take(kind: string, rows: readonly Row[]): void {
+		for (const into of [this.#ahead?.kind === kind && this.#ahead.rows, this.#kind === kind && this.#news]) {
+			if (into) rows.forEach((row) => into.set(row.area.code, row));
 		}
+		this.#soon();
+	}
+
+	#soon(): void {
+		this.#timer ||= setTimeout(() => this.#show() && void this.#count(), BUNCH) as unknown as number;
+	}
+
+	/** Shows what has come, and says whether sums have. */
+	#show(): boolean {
+		clearTimeout(this.#timer);
+		this.#timer = 0;
+		const [news, heard] = [this.#news, this.#heard];
+		this.#news = new Map();
+		this.#heard = new Map();
+		if (heard.size > 0) this.needs = this.needs.map((need) => heard.get(need.id) ?? need);
+		const shown = [...news.keys()].filter((code) => this.rows.has(code));
+		if (shown.length === 0) return false;
+		this.rows = new Map([...this.rows].map(([code, row]) => [code, news.get(code) ?? row]));
+		this.changed = new Set(shown);
+		return true;
+	}
+
+	/** Counts what is in view anew, once however often it is called meanwhile. */
+	async #count(): Promise<void> {
+		this.#recount = true;
+		if (this.#counting) return;
+		this.#counting = true;
+		while (this.#recount && this.#asked) {
+			this.#recount = false;
+			const read = this.#read;
+			try {
+				const { coverage } = await ask(Totals, { where: this.where(this.#asked.box) });
+				if (read === this.#read) this.totals = coverage;
+			} catch {
+				// What could not be read is read with the next move, and the lost connection is told of elsewhere.
+			}
+		}
+		this.#counting = false;
 	}
 
 	async #breaksOf(level: Level, item: string): Promise<readonly number[]> {
@@ -151,9 +204,9 @@ class Scene {
 	}
 }
 
-/** Who else wants to hear of needs that changed. */
-const listeners = new Set<(needs: Need[]) => void>();
-export function onNeeds(listen: (needs: Need[]) => void): () => void {
+/** Who else wants to hear of needs in view that changed. */
+const listeners = new Set<(needs: readonly Need[]) => void>();
+export function onNeeds(listen: (needs: readonly Need[]) => void): () => void {
 	listeners.add(listen);
 	return () => listeners.delete(listen);
 }
