@@ -232,7 +232,9 @@ impl<'a> Outline<'a> {
         }
         let low = Coord { x: bounds.west(), y: bounds.south() };
         let high = Coord { x: bounds.east(), y: bounds.north() };
-        self.edges().any(|(a, b)| meets_box(a, b, low, high)) || covers_by(self.edges(), low)
+        // No edge meets a box that lies wholly inside; what is not around its corner is not around it.
+        let is_around = (west..=east).contains(&low.x) && (south..=north).contains(&low.y);
+        self.edges().any(|(a, b)| meets_box(a, b, low, high)) || is_around && covers_by(self.edges(), low)
     }
 
     /// As [`super::distance_m`].
