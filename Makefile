@@ -4,7 +4,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
 DEMO := sqlite://salur-data/demo.db
 
-.PHONY: help run web web-test web-journeys phone picture test check torture bless nation bench bench-claims
+.PHONY: help run web web-test web-journeys phone picture test check torture bless nation bench bench-claims bench-index
 
 help: ## List the chores
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -67,6 +67,9 @@ bench: ## Measure the map beside PostGIS and PostGraphile; size=nation: 1.2 mill
 # For a part: make bench-claims args='connections=16 rounds=9 only=ours-postgres'
 bench-claims: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
 	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --bench claims -- $(args)
+
+bench-index: ## Measure the map's index beside rstar and a packed tree (docs/decisions/0027)
+	cargo bench --bench index -- $(args)
 
 phone: web/dist/index.html ## Measure how soon a plain phone shows the demo city (docs/benchmarks.md)
 	cargo build --release

@@ -207,8 +207,8 @@ impl Service {
         };
         // Where the new map stands it has taken this over; where it failed, nobody is to.
         *self.0.following.late() = None;
-        self.0.following.loading.is_over();
         let (position, news) = renewed?;
+        self.0.following.loading.is_over();
         *cursor = Some(position);
         self.0.following.own.standing.fetch_add(1, Ordering::SeqCst);
         self.metrics().map_rebuilt();

@@ -313,7 +313,8 @@ impl Store {
         let tx = self.watcher.begin_with_options(options).await;
         let tx = tx.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         if self.dialect == Dialect::Postgres {
-            let lifted = tx.execute_unprepared("SET LOCAL statement_timeout = 0").await;
+            // Whoever waits here has a map that is followed meanwhile, or none yet.
+            let lifted = tx.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'").await;
             lifted.map_err(|e| StoreError::from_db(self.dialect, &e))?;
         }
         let marks: Vec<Marks> = self.watch(&tx, &marks_sql(self), []).await?;

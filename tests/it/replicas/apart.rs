@@ -82,7 +82,7 @@ async fn a_transaction_that_is_left_open_holds_no_map_back_and_is_told() {
 async fn while_a_new_edition_is_read_the_map_that_stands_is_followed_and_ready() {
     let town = Town::new(TestDatabase::postgres().await).await;
     let need = town.need(RT_11, FOOD, 1_000_000).await;
-    let replicas = Replicas::start(&town, &["--stale-seconds", "1"]).await;
+    let replicas = Replicas::start(&town, &["--stale-seconds", "2"]).await;
     let edition = health(replicas.at(0), "ready").await.1["edition"].as_i64().expect("a number");
     let (locker, own) = (Own::on(&town.db).await, Own::on(&town.db).await);
     locker.run("BEGIN; LOCK TABLE area IN ACCESS EXCLUSIVE MODE").await;
@@ -91,9 +91,9 @@ async fn while_a_new_edition_is_read_the_map_that_stands_is_followed_and_ready()
     for server in replicas.addresses() {
         until("it reads everything anew", async || health(server, "ready").await.1["renewedPercent"].is_object()).await;
     }
-    // Three times as long as a map may be old.
+    // Longer than a map may be old, and than anybody but the reader of everything waits for a lock.
     let (begun, mut sum) = (Instant::now(), 0);
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < Duration::from_secs(6) {
         let token = claimed(&town, replicas.at(sum as usize % 3), &need, 1).await;
         sum += 1;
         for server in replicas.addresses() {
