@@ -14,10 +14,11 @@ use super::distance::{Eye, distance_between};
 use super::edges::EdgeTree;
 use super::outlines::{Outline, Outlines, Place};
 use super::shapes::Shape;
+use super::stretches::Stretches;
 use crate::domain::place::{Bounds, LonLat};
 use geo::Coord;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::ops::Range;
 
 /// Areas by place. Immutable.
@@ -31,6 +32,8 @@ pub struct SpatialIndex {
     /// One past the last slot below each area.
     ends: Vec<u32>,
     reaches: Vec<Reach>,
+    /// Of long outlines, by slot.
+    stretches: HashMap<u32, Stretches>,
 }
 
 const NO_OUTLINE: u64 = u64::MAX;
@@ -108,6 +111,7 @@ impl SpatialIndex {
             points: Vec::with_capacity(count),
             ends: Vec::with_capacity(count),
             reaches: Vec::with_capacity(count),
+            stretches: HashMap::new(),
         };
         for area in areas {
             let own = area.outline.and_then(|place| index.outlines.at(place).bounds()).map(|b| b.to_array());
@@ -117,6 +121,8 @@ impl SpatialIndex {
             index.ends.push(area.end);
             index.reaches.push(own.map_or(Reach::NOWHERE, Reach::of));
         }
+        let long = (0..count as u32).filter_map(|slot| Some((slot, Stretches::of(index.outline(slot)?)?)));
+        index.stretches = long.collect();
         index.widen();
         index
     }
@@ -206,7 +212,10 @@ impl SpatialIndex {
             }
         };
         self.collect(among, step, |slot| match self.outline(slot) {
-            Some(outline) => outline.intersects_bounds(bounds),
+            Some(outline) => match self.stretches.get(&slot) {
+                Some(stretches) => stretches.intersect_bounds(outline, bounds),
+                None => outline.intersects_bounds(bounds),
+            },
             None => {
                 let [x, y] = self.points[slot as usize];
                 (west..=east).contains(&x) && (south..=north).contains(&y)
@@ -217,6 +226,7 @@ impl SpatialIndex {
     /// Those of the areas that share a point with the shape.
     pub fn in_shape(&self, among: &[Part], shape: &Shape) -> Vec<Part> {
         let [west, south, east, north] = shape.bounds().to_array();
+        let corners = [Coord { x: west, y: south }, Coord { x: east, y: north }];
         let edges = EdgeTree::of(shape.polygons());
         let starts: Vec<Coord<f64>> = shape.polygons().iter().filter_map(|p| p.exterior().0.first().copied()).collect();
         let step = |reach: &Reach| {
@@ -233,7 +243,10 @@ impl SpatialIndex {
             }
         };
         self.collect(among, step, |slot| match self.outline(slot) {
-            Some(outline) => shapes_meet(outline, &starts, &edges),
+            Some(outline) => match self.stretches.get(&slot) {
+                Some(stretches) => stretches.meet(outline, &starts, &edges, corners),
+                None => shapes_meet(outline, &starts, &edges),
+            },
             None => {
                 let [x, y] = self.points[slot as usize];
                 !x.is_nan() && edges.covers(Coord { x, y })

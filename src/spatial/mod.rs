@@ -15,6 +15,7 @@ mod edges;
 pub mod index;
 pub mod outlines;
 pub mod shapes;
+mod stretches;
 mod validity;
 mod wkb;
 

@@ -119,7 +119,7 @@ impl Outlines {
 }
 
 /// Degrees as whole numbers of their last decimal.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Whole {
     scale: f64,
 }
@@ -267,7 +267,7 @@ impl<'a> Outline<'a> {
 }
 
 /// How a vertex is read.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Way {
     AsItIs,
     Whole(Whole),
@@ -302,7 +302,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Bytes that are left. Whoever reads past their end reads zeros.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -337,6 +337,7 @@ impl Rest<'_> {
 }
 
 /// The edges of an outline, ring by ring.
+#[derive(Debug, Clone)]
 pub(super) struct Edges<'a> {
     rest: Rest<'a>,
     way: Way,
@@ -349,6 +350,29 @@ pub(super) struct Edges<'a> {
     begins: Begins,
     first: Option<Coord<f64>>,
     last: Option<Coord<f64>>,
+}
+
+/// How far an outline has been read, to be read on from there.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// Bytes of the outline before it.
+    offset: usize,
+    /// All but the bytes.
+    state: Edges<'static>,
+}
+
+impl<'a> Outline<'a> {
+    /// Where `edges`, which are its own, have come to.
+    pub(super) fn mark(self, edges: &Edges<'a>) -> Mark {
+        let Edges { rest, way, at, polygons, rings, vertices, begins, first, last } = edges.clone();
+        let state = Edges { rest: Rest(&[]), way, at, polygons, rings, vertices, begins, first, last };
+        Mark { offset: self.bytes.len() - rest.0.len(), state }
+    }
+
+    /// The edges from a mark of its own on.
+    pub(super) fn from(self, mark: &Mark) -> Edges<'a> {
+        Edges { rest: Rest(self.bytes.get(mark.offset..).unwrap_or_default()), ..mark.state.clone() }
+    }
 }
 
 impl Edges<'_> {
