@@ -24,6 +24,7 @@ mod m20260301_000011_outbox;
 mod m20260301_000012_first_right;
 mod m20260301_000013_oidc;
 mod m20260301_000014_retention;
+mod m20260301_000015_imported;
 
 pub struct Migrator;
 
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000012_first_right::Step),
             Box::new(m20260301_000013_oidc::Step),
             Box::new(m20260301_000014_retention::Step),
+            Box::new(m20260301_000015_imported::Step),
         ]
     }
 }

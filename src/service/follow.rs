@@ -94,7 +94,7 @@ impl Following {
 }
 
 /// The last look at the change log after which the map held all that it saw; while everything is read anew,
-/// all but the new edition or the import that it is read for.
+/// all but the new edition, and what came in imports.
 #[derive(Debug, Clone)]
 struct Look {
     /// When it began: everything committed before that was seen.

@@ -13,7 +13,6 @@ use super::Store;
 use super::areas::AreaDigest;
 use super::dialect::Dialect;
 use super::error::StoreError;
-use super::ledger::LOGGED_AT_ONCE;
 use super::position::Seen;
 use super::programs::{ITEM_COLUMNS, ItemRecord, PROGRAM_COLUMNS, ProgramRecord};
 use super::rows::{NEED_COLUMNS, NeedRow, ids};
@@ -174,7 +173,7 @@ struct Look {
     marks: Marks,
     needs: Option<String>,
     position: Option<i64>,
-    at: Option<i64>,
+    imported: Option<i64>,
 }
 
 /// Whether everything may be read anew where the log calls for it.
@@ -371,7 +370,7 @@ impl Store {
     }
 
     /// The same for a map that is going to be replaced, because everything is being read anew: other editions
-    /// and programs do not matter to it, and what came in large imports is left out, all or none of each.
+    /// and programs do not matter to it, and what came in imports is left out, all of each.
     pub async fn changes_meanwhile(
         &self,
         cursor: &Cursor,
@@ -387,24 +386,24 @@ impl Store {
         patience: Patience,
     ) -> Result<Feed, StoreError> {
         let on_id = format!(
-            "SELECT needs, xid::text::bigint AS position, at FROM change_log
+            "SELECT needs, xid::text::bigint AS position, imported FROM change_log
              WHERE id > {} AND $1::text || $2::text <> ''",
             cursor.id
         );
         let new = match self.dialect {
             Dialect::Postgres if planted!(CursorOnId) => on_id.as_str(),
             Dialect::Postgres => {
-                "SELECT needs, xid::text::bigint AS position, at FROM change_log WHERE xid >= CAST($1::text AS xid8)
+                "SELECT needs, xid::text::bigint AS position, imported FROM change_log WHERE xid >= CAST($1::text AS xid8)
                  UNION ALL
-                 SELECT needs, xid::text::bigint, at FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
+                 SELECT needs, xid::text::bigint, imported FROM change_log WHERE xid = ANY (CAST($2::text AS xid8[]))"
             }
             Dialect::Sqlite => {
-                "SELECT needs, id AS position, at FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
+                "SELECT needs, id AS position, imported FROM change_log WHERE id >= CAST($1 AS INTEGER) AND $2 = '{}'"
             }
         };
         // One statement sees by one snapshot: the marks and the rows belong together.
         let sql = format!(
-            "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position, at FROM ({new}) n LIMIT $3) c ON TRUE",
+            "SELECT m.*, c.* FROM ({}) m LEFT JOIN (SELECT needs, position, imported FROM ({new}) n LIMIT $3) c ON TRUE",
             marks_sql(self)
         );
         let values = [cursor.seen.end().to_string().into(), cursor.seen.running_text().into(), MOST.into()];
@@ -412,26 +411,17 @@ impl Store {
         let full = rows.len() as i64 == MOST;
         let mut changed = BTreeSet::new();
         let mut marks = None;
-        let (mut commits, mut large) = (Vec::new(), BTreeSet::new());
         for look in rows {
-            if let Some(needs) = look.needs.filter(|_| !look.position.is_some_and(&already)) {
+            let left_out = patience == Patience::Meanwhile && look.imported == Some(1);
+            if let Some(needs) = look.needs.filter(|_| !left_out && !look.position.is_some_and(&already)) {
                 let needs: Vec<i64> = serde_json::from_str(&needs).map_err(|_| StoreError::corrupt("change log"))?;
-                match patience {
-                    Patience::Anew => changed.extend(needs),
-                    // A transaction has one moment, and one that fills a row is an import.
-                    Patience::Meanwhile if needs.len() >= LOGGED_AT_ONCE => {
-                        large.insert(look.at);
-                    }
-                    Patience::Meanwhile => commits.push((look.at, needs)),
+                changed.extend(needs);
+                if changed.len() > MOST_NEEDS {
+                    return Ok(Feed::StartAnew);
                 }
             }
             marks = Some(look.marks);
-            if changed.len() > MOST_NEEDS {
-                return Ok(Feed::StartAnew);
-            }
         }
-        let small = commits.into_iter().filter(|(at, _)| !large.contains(at));
-        changed.extend(small.flat_map(|(_, needs)| needs));
         let marks = marks.ok_or_else(|| StoreError::corrupt("change log"))?;
         let pruned = marks.oldest > cursor.id + 1 && marks.id > cursor.id;
         let next = marks.into_cursor(self)?;

@@ -93,7 +93,7 @@ pub(super) async fn insert(
     write_needs(tx, &needs, rows).await?;
     let mut writes = Writes::new(tx.dialect);
     add_lines(&mut writes, &lines);
-    ledger::log_changes(&mut writes, &needs, now);
+    ledger::log_changes(&mut writes, &needs, now, action);
     audit::write(&mut writes, tx.dialect, &audit::pack_imported(now, author, action, &needs, &lines));
     tx.write(writes).await?;
     tx.has_written(rows.len());

@@ -479,7 +479,7 @@ impl Book {
             |line: &&Moved<ClaimLine>| !(planted!(ExpiryForgetsTheLine) && self.expired.contains(&line.before.id));
         write_lines(writes, changed(&self.lines).filter(kept));
         write_offers(writes, changed(&self.offers));
-        log_changes(writes, if planted!(UntoldFollowers) { &[] } else { &needs }, self.now);
+        log_changes(writes, if planted!(UntoldFollowers) { &[] } else { &needs }, self.now, self.action);
         audit::write(writes, tx.dialect, &self.packs);
         tx.expired += self.expired.len();
         tx.changed.extend(needs);
@@ -506,16 +506,21 @@ fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iter
 }
 
 /// Needs in one row of the change log at most: an import of a city must not become one value of megabytes.
-pub(super) const LOGGED_AT_ONCE: usize = 5_000;
+const LOGGED_AT_ONCE: usize = 5_000;
+
+/// What an import of needs is called, in the log and among the changes.
+pub(super) const IMPORT: &str = "needs.import";
 
 /// Tells followers which needs have a new version.
-pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment) {
-    let mut batch = Batch::new([("needs", Kind::Plain), ("at", Kind::Int)]);
+pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment, action: &str) {
+    let mut batch = Batch::new([("needs", Kind::Plain), ("at", Kind::Int), ("imported", Kind::Int)]);
     for chunk in needs.chunks(LOGGED_AT_ONCE) {
         let ids: Vec<i64> = chunk.iter().map(|n| n.id.0).collect();
-        batch.push([json!(ids).to_string().into(), now.0.into()]);
+        batch.push([json!(ids).to_string().into(), now.0.into(), i64::from(action == IMPORT).into()]);
     }
-    writes.add_log(&batch, |source| format!("INSERT INTO change_log (needs, at) SELECT needs, at FROM {source}"));
+    writes.add_log(&batch, |source| {
+        format!("INSERT INTO change_log (needs, at, imported) SELECT needs, at, imported FROM {source}")
+    });
 }
 
 fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Need>>) {

@@ -73,7 +73,7 @@ impl Command for ReportNeed {
             version: 1,
         };
         let mut writes = Writes::new(tx.dialect);
-        ledger::log_changes(&mut writes, &[need], now);
+        ledger::log_changes(&mut writes, &[need], now, "need.report");
         tx.write(writes).await?;
         audit::append(tx, now, self.author, vec![audit::need_entry(&need, "need.report")]).await?;
         tx.changed.push(need);
@@ -367,7 +367,7 @@ impl ImportNeeds {
         let organization = people::opening_organization(tx, now).await?;
         let claim = NewClaim { author: self.author, organization, executor: organization, offer: None, opening: true };
         let id = claim.insert(tx, now).await?;
-        audit::append(tx, now, self.author, vec![audit::claim_entry(id, &claim, 0, 1, "needs.import")]).await?;
+        audit::append(tx, now, self.author, vec![audit::claim_entry(id, &claim, 0, 1, ledger::IMPORT)]).await?;
         *slot = Some(id);
         Ok(id)
     }
@@ -392,7 +392,7 @@ impl ImportNeeds {
         let all: Vec<(NeedId, &OpeningNeed)> = by_need.into_iter().collect();
         for chunk in all.chunks(CHUNK) {
             let needs: BTreeSet<NeedId> = chunk.iter().map(|(id, _)| *id).collect();
-            let mut book = Book::open(tx, self.author, "needs.import", &needs, Lines::Openings, &[]).await?;
+            let mut book = Book::open(tx, self.author, ledger::IMPORT, &needs, Lines::Openings, &[]).await?;
             let mut new_lines = Vec::new();
             for (id, row) in chunk {
                 match restate(&mut book, *id, row) {
@@ -449,7 +449,7 @@ impl ImportNeeds {
                 let need = row.blank(NeedId(0), &rights)?;
                 new.push(NewNeed { need, external_id: row.external_id.as_deref(), balance });
             }
-            intake::insert(tx, now, self.author, "needs.import", &new).await?;
+            intake::insert(tx, now, self.author, ledger::IMPORT, &new).await?;
             areas.extend(chunk.iter().map(|row| row.area));
             report.accepted += chunk.len();
         }

@@ -26,6 +26,7 @@ on_both_databases!(
     a_follower_older_than_the_log_starts_anew_and_a_current_one_does_not,
     a_follower_far_behind_catches_up_in_rounds,
     the_own_process_is_told_of_every_commit_before_the_caller,
+    a_map_that_is_to_be_replaced_hears_of_claims_and_of_nothing_imported,
 );
 
 /// The whole of a replica's memory: each need as it was last seen.
@@ -251,4 +252,30 @@ async fn the_own_process_is_told_of_every_commit_before_the_caller(db: TestDatab
     assert_eq!(latest().map(|c| c.needs.len()), Some(2));
     world.release(claim).await.expect("releasing again is harmless");
     assert!(latest().is_none());
+}
+
+/// Of more needs than one row of the log names, and of some that stood; the edition is another one, too.
+async fn a_map_that_is_to_be_replaced_hears_of_claims_and_of_nothing_imported(db: TestDatabase) {
+    let world = World::new(db).await;
+    let needs = world.needs(&[10, 20]).await;
+    let row = |n: usize, required: i64| OpeningNeed { external_id: Some(format!("x-{n}")), ..world.row(required) };
+    let import = |rows| ImportNeeds { author: None, rows, accept_rejects: false, dry_run: false };
+    world.store.execute(import(vec![row(0, 5)])).await.expect("needs are taken");
+    let at = world.store.snapshot().await.expect("a snapshot is read").cursor;
+    let rows = vec![area_row("31.71.01.1001.001")];
+    let publish = PublishAreas { author: None, level: AreaLevel::Rw, source: "test".into(), rows, dry_run: false };
+    world.store.execute(publish).await.expect("areas are taken");
+    world.store.execute(import((0..5_100).map(|n| row(n, 6)).collect())).await.expect("needs are taken");
+    world.store.execute(world.asks(world.donors[0], &[(needs[1], 3)])).await.expect("a claim is decided");
+    assert!(matches!(world.store.changes_since(&at, |_| false).await, Ok(Feed::StartAnew)), "a new edition");
+    let Ok(Feed::Changes(changed, next)) = world.store.changes_meanwhile(&at, |_| false).await else {
+        panic!("it can be followed");
+    };
+    let told: Vec<(NeedId, i64)> = changed.iter().map(|need| (need.id, need.counters.allocated().get())).collect();
+    assert_eq!(told, [(needs[1], 3)]);
+    world.store.execute(world.asks(world.donors[1], &[(needs[0], 4)])).await.expect("a claim is decided");
+    let Ok(Feed::Changes(changed, _)) = world.store.changes_meanwhile(&next, |_| false).await else {
+        panic!("it can be followed on");
+    };
+    assert_eq!(changed.iter().map(|need| need.id).collect::<Vec<_>>(), [needs[0]]);
 }
