@@ -181,20 +181,7 @@ async fn an_operation_that_is_refused_leaves_the_connection_open(db: TestDatabas
     ];
     for (i, (query, variables, expected)) in cases.into_iter().enumerate() {
         let id = format!("case-{i}");
-        live.subscribe(&id, query, variables).await;
-        let mut code = String::new();
-        loop {
-            let message = live.next().await.expect("the connection stays open");
-            assert_eq!(message["id"], id, "{message}");
-            if message["type"] == "complete" {
-                break;
-            }
-            let errors = if message["type"] == "error" { &message["payload"] } else { &message["payload"]["errors"] };
-            code = text(&errors[0]["extensions"]["code"]);
-            if message["type"] == "error" {
-                break;
-            }
-        }
+        let code = live.refusal(&id, query, variables).await;
         assert_eq!(code, expected, "{:.60}", query);
     }
     live.subscribe("healthy", "{ programs { key } }", json!({})).await;

@@ -7,9 +7,9 @@ use salur::store::{AreaRow, PublishAreas};
 use serde_json::{Value, json};
 
 use crate::harness::actors::{
-    DEVICE, FAR_RT, FAR_VILLAGE, FOOD, RT_11, RT_12, RT_13, RT_21, RW_1, RW_2, Town, VILLAGE, Who, text,
+    DEVICE, FAR_RT, FAR_VILLAGE, FOOD, RT_11, RT_12, RT_13, RT_21, RW_1, RW_2, Town, VILLAGE, Who,
 };
-use crate::harness::app::{Live, code_of};
+use crate::harness::app::Live;
 use crate::harness::database::TestDatabase;
 use crate::harness::world::{area_row, open};
 use crate::on_both_databases;
@@ -275,23 +275,7 @@ async fn a_view_of_no_sense_is_refused_and_the_connection_stays_open(db: TestDat
     ];
     for (i, asked) in cases.into_iter().enumerate() {
         let id = format!("case-{i}");
-        live.subscribe(&id, document, asked.clone()).await;
-        let mut code = String::new();
-        loop {
-            let message = live.next().await.expect("the connection stays open");
-            assert_eq!(message["id"], id, "{message}");
-            if message["type"] == "complete" {
-                break;
-            }
-            assert!(message["payload"]["data"].is_null(), "{message}");
-            code = match message["type"] == "error" {
-                true => text(&message["payload"][0]["extensions"]["code"]),
-                false => code_of(&message["payload"]),
-            };
-            if message["type"] == "error" {
-                break;
-            }
-        }
+        let code = live.refusal(&id, document, asked.clone()).await;
         assert_eq!(code, "BAD_INPUT", "{asked}");
     }
     live.subscribe("good", document, look("RT", WEST, json!({}))).await;

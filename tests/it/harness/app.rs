@@ -62,7 +62,11 @@ impl Reply {
 
 /// The code of an answer's first error; empty where there is none.
 pub fn code_of(answer: &Value) -> String {
-    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+    code_among(&answer["errors"])
+}
+
+fn code_among(errors: &Value) -> String {
+    errors[0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
 impl App {
@@ -231,6 +235,24 @@ impl Live {
 
     pub async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         self.send(json!({"type": "subscribe", "id": id, "payload": {"query": query, "variables": variables}})).await;
+    }
+
+    /// What a subscription that comes to nothing is refused with: the code of its error, before or with its end. The
+    /// connection stays open.
+    pub async fn refusal(&mut self, id: &str, query: &str, variables: Value) -> String {
+        self.subscribe(id, query, variables).await;
+        let mut code = String::new();
+        loop {
+            let message = self.next().await.expect("the connection stays open");
+            assert_eq!(message["id"], id, "{message}");
+            let payload = &message["payload"];
+            assert!(payload["data"].is_null(), "{message}");
+            match message["type"].as_str() {
+                Some("complete") => return code,
+                Some("error") => return code_among(payload),
+                _ => code = code_of(payload),
+            }
+        }
     }
 
     /// The next message of the protocol; `None` where the server has closed.
