@@ -7,6 +7,8 @@
 //! not go through it. Areas that are in nobody's run, as where there is no hierarchy, are gone through one by
 //! one.
 //!
+//! Long outlines are read in [`stretches`](super::stretches), of which a question reads those near it.
+//!
 //! Boxes propose, the true geometry decides; every answer is exact and borders count. An area without
 //! a shape of its own takes part as its point; one without either is nowhere.
 
