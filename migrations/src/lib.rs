@@ -25,6 +25,7 @@ mod m20260301_000012_first_right;
 mod m20260301_000013_oidc;
 mod m20260301_000014_retention;
 mod m20260301_000015_imported;
+mod m20260301_000016_compressed;
 
 pub struct Migrator;
 
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000013_oidc::Step),
             Box::new(m20260301_000014_retention::Step),
             Box::new(m20260301_000015_imported::Step),
+            Box::new(m20260301_000016_compressed::Step),
         ]
     }
 }

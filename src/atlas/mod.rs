@@ -145,6 +145,13 @@ impl Atlas {
         ids.iter().map(found).collect()
     }
 
+    /// Needs as the database has them, all of one state, in the order asked for; `None` where one is not there.
+    pub fn records(&self, ids: &[NeedId]) -> Option<Vec<Need>> {
+        let state = self.read();
+        let found = |id: &NeedId| state.board.get(*id).map(|held| state.board.need(&state.ground, held));
+        ids.iter().map(found).collect()
+    }
+
     /// One page of the needs that the filter takes in.
     pub fn needs(&self, query: &NeedQuery) -> Result<Page, QueryError> {
         query::page(self, query)

@@ -4,11 +4,13 @@ use super::loading::{Loading, Stage};
 use super::{Code, Service, ServiceError, to_hex};
 use crate::atlas::{AreaRecord, Atlas, BadContents, Draft, NeedChange, Sight};
 use crate::domain::calendar::Moment;
+use crate::domain::ids::NeedId;
 use crate::domain::need::Need;
 use crate::metrics::Stopwatch;
 use crate::spatial::Shape;
 use crate::store::{
-    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, Piece, Position, Seen, StoreError, StoredArea,
+    Commit, Cursor, ExpireDue, Feed, ForgetMessages, ForgetThePast, OnMap, Piece, Position, Seen, StoreError,
+    StoredArea,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -103,6 +105,8 @@ struct Look {
     seen: Seen,
     /// Empty since a look has failed: the next one may be at another life of the database.
     life: String,
+    /// As [`Cursor::server`].
+    server: i64,
     /// The transaction that has been open for longest, and since when we know it.
     oldest: Option<(i64, Stopwatch)>,
 }
@@ -161,6 +165,14 @@ impl Service {
                 service.0.following.wake.notify_one();
             }
         });
+        let service = Arc::downgrade(&self.0);
+        self.store().recall_by(move |needs| Service(service.upgrade()?).on_map(needs));
+    }
+
+    /// Needs as the map has them, where its last look at the database has not failed.
+    fn on_map(&self, needs: &[NeedId]) -> Option<OnMap> {
+        let server = self.0.following.looked.borrow().as_ref().filter(|look| !look.life.is_empty())?.server;
+        Some(OnMap { needs: self.atlas().records(needs)?, server })
     }
 
     fn take_in(&self, needs: &[Need]) {
@@ -485,6 +497,7 @@ impl Look {
             as_of: cursor.as_of,
             seen: cursor.seen.clone(),
             life: cursor.life.clone(),
+            server: cursor.server,
             oldest: oldest.map(|oldest| known.filter(|(known, _)| *known == oldest).unwrap_or((oldest, begun))),
         }
     }

@@ -253,13 +253,13 @@ impl Pack {
 }
 
 /// Writes packs, in their order. The locks of all records in them are held.
-pub(super) fn write(writes: &mut Writes, dialect: Dialect, packs: &[Pack]) {
+pub(super) fn write(writes: &mut Writes, packs: &[Pack]) {
     let mut batch =
         Batch::new([("topic", Kind::Plain), ("at", Kind::Int), ("entries", Kind::Int), ("leaves", Kind::Plain)]);
     for pack in packs {
         batch.push([pack.topic.as_str().into(), pack.at.0.into(), pack.entries.into(), pack.leaves.as_str().into()]);
     }
-    let order = Batch::<4>::in_order(dialect);
+    let order = Batch::<4>::in_order(writes.dialect());
     let sql = |source: &str| {
         format!(
             "INSERT INTO audit_pack (topic, at, entries, leaves) SELECT topic, at, entries, leaves FROM {source}{order}"
@@ -271,7 +271,7 @@ pub(super) fn write(writes: &mut Writes, dialect: Dialect, packs: &[Pack]) {
 /// Packs and writes entries of one author.
 pub(super) async fn append(tx: &mut Tx, now: Moment, author: Author, entries: Vec<Entry>) -> Result<(), StoreError> {
     let mut writes = Writes::new(tx.dialect);
-    write(&mut writes, tx.dialect, &pack(now, author, &entries));
+    write(&mut writes, &pack(now, author, &entries));
     tx.write(writes).await
 }
 

@@ -202,6 +202,10 @@ impl Writes {
         Writes { dialect, parts: Vec::new(), parameters: 0 }
     }
 
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The statement that `sql` makes of a source of rows called `r`.
     pub fn add<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String) {
         self.push(batch, sql, false);
@@ -210,6 +214,40 @@ impl Writes {
     /// The same, for the change log.
     pub fn add_log<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String) {
         self.push(batch, sql, true);
+    }
+
+    /// All of it as one statement of PostgreSQL's that is a transaction of its own. It stands whole where `unless` is
+    /// not true of what the statement finds and every part touches as many rows as it names; else it fails by
+    /// dividing by zero, SQLSTATE 22012. Parts are run in their order. `more` are values that `unless` and `answer`,
+    /// further columns of the one row it answers, are told the parameters of.
+    pub fn guarded(
+        self,
+        more: Vec<Value>,
+        unless: impl FnOnce(&[String]) -> String,
+        answer: impl FnOnce(&[String]) -> String,
+    ) -> (String, Vec<Value>) {
+        let (mut parts, mut counted, mut rows, mut values) = (Vec::new(), String::new(), Vec::new(), Vec::new());
+        let (first, last) = (self.parameters + 1, self.parameters + more.len());
+        for (n, part) in self.parts.into_iter().enumerate() {
+            parts.push(format!("w{n} AS ({} RETURNING 1)", part.sql));
+            counted.push_str(&format!(
+                " WHEN (SELECT count(*) FROM w{n}) <> (CAST(${} AS bigint[]))[{}] THEN 0",
+                last + 1,
+                n + 1
+            ));
+            values.extend(part.values);
+            rows.push(Cell::Int(Some(part.rows as i64)));
+        }
+        let named: Vec<String> = (first..=last).map(|n| format!("${n}")).collect();
+        values.extend(more);
+        values.push(array_column(rows.iter()).into());
+        let sql = format!(
+            "WITH {} SELECT 1 / CASE WHEN {} THEN 0{counted} ELSE 1 END AS whole, {}",
+            parts.join(", "),
+            unless(&named),
+            answer(&named)
+        );
+        (sql, values)
     }
 
     fn push<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String, logs: bool) {
@@ -234,7 +272,7 @@ fn plain_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
 }
 
 /// An array as PostgreSQL reads it from text.
-fn array_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
+pub(super) fn array_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
     let mut out = String::from("{");
     for (i, cell) in cells.enumerate() {
         if i > 0 {

@@ -150,6 +150,14 @@ impl Dialect {
         }
     }
 
+    /// When the server was started, in microseconds: no two servers of one database start at the same moment.
+    pub fn server(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint",
+            Dialect::Sqlite => "0",
+        }
+    }
+
     pub fn explain(self, error: &DbErr) -> Trouble {
         let cause = match error {
             DbErr::ConnectionAcquire(_) => return Trouble::Away,
@@ -172,7 +180,8 @@ impl Dialect {
         match self {
             Dialect::Postgres => match code.as_ref() {
                 // serialisation failure, deadlock, lock not available
-                "40001" | "40P01" | "55P03" => Trouble::Conflict,
+                // ... and a guarded statement that found something else than it took for granted
+                "40001" | "40P01" | "55P03" | "22012" => Trouble::Conflict,
                 // statement time-out, too many connections, disk full, read-only after fail-over
                 "57014" | "25006" => Trouble::Away,
                 c if c.starts_with("08") || c.starts_with("53") || c.starts_with("57P") || c.starts_with("58") => {

@@ -27,9 +27,8 @@ impl Store {
         };
         match self.dialect {
             Dialect::Postgres => {
-                let (usual, opener) =
-                    (self.writer.get_postgres_connection_pool(), self.opener.get_postgres_connection_pool());
-                count(usual.size() + opener.size(), usual.num_idle() + opener.num_idle())
+                let pools = [&self.writer, &self.opener, &self.swift].map(|pool| pool.get_postgres_connection_pool());
+                count(pools.iter().map(|p| p.size()).sum(), pools.iter().map(|p| p.num_idle()).sum())
             }
             Dialect::Sqlite => {
                 let (writer, reader) =

@@ -2,7 +2,6 @@
 //! the same key answers with the same outcome for ever after.
 
 use super::batch::{Batch, Kind, Writes};
-use super::dialect::Dialect;
 use super::error::StoreError;
 use super::write::{Tx, column};
 use crate::domain::calendar::Moment;
@@ -110,12 +109,7 @@ pub(super) async fn known<'a>(
 
 /// Enters keys together with what they led to. Where one of them was used a moment ago the
 /// transaction loses the race, and finds it when it is run again.
-pub(super) fn enter_settled(
-    writes: &mut Writes,
-    dialect: Dialect,
-    mut settled: Vec<(&Keyed, serde_json::Value)>,
-    now: Moment,
-) {
+pub(super) fn enter_settled(writes: &mut Writes, mut settled: Vec<(&Keyed, serde_json::Value)>, now: Moment) {
     // In one order by all, so that two transactions never wait for each other's keys.
     settled.sort_by_cached_key(|(keyed, _)| keyed.id());
     let mut batch = Batch::new([
@@ -136,6 +130,7 @@ pub(super) fn enter_settled(
             now.0.into(),
         ]);
     }
+    let dialect = writes.dialect();
     let (bytes, order) = (dialect.bytes_of_hex("r.fingerprint"), Batch::<6>::in_order(dialect));
     let sql = |source: &str| {
         format!(

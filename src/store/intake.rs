@@ -94,7 +94,7 @@ pub(super) async fn insert(
     let mut writes = Writes::new(tx.dialect);
     add_lines(&mut writes, &lines);
     ledger::log_changes(&mut writes, &needs, now, action);
-    audit::write(&mut writes, tx.dialect, &audit::pack_imported(now, author, action, &needs, &lines));
+    audit::write(&mut writes, &audit::pack_imported(now, author, action, &needs, &lines));
     tx.write(writes).await?;
     tx.has_written(rows.len());
     Ok(())

@@ -29,6 +29,7 @@ use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, NeedId, OfferId};
 use crate::domain::need::{Need, NeedStatus};
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::{self, LineEvent, LineOutcome};
+use crate::metrics::Stopwatch;
 use crate::planted::planted;
 use sea_orm::FromQueryResult;
 use serde_json::json;
@@ -60,6 +61,8 @@ impl<T: Copy> Moved<T> {
 
 pub(super) struct Book {
     now: Moment,
+    /// Started before the clock was read.
+    asked_for_now: Stopwatch,
     author: Author,
     /// What the audit log calls this change, e.g. `claim.confirm`.
     action: &'static str,
@@ -171,6 +174,7 @@ impl Book {
                 [need_ids.clone()],
             )
             .await?;
+        let asked_for_now = Stopwatch::start();
         let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) && action == "line.expire" { 2 } else { 0 });
         let (claim, openings) = match lines {
             Lines::None => (0, 0),
@@ -198,6 +202,7 @@ impl Book {
             tx.all(&sql, [need_ids, now.0.into(), claim.into(), i64::from(openings).into()]).await?
         };
         let mut book = Book::empty(now, author, action);
+        book.asked_for_now = asked_for_now;
         book.openings = lines == Lines::Openings;
         for row in locked {
             let need = row.into_need()?;
@@ -212,9 +217,18 @@ impl Book {
         Ok(book)
     }
 
+    /// A book over needs as the map has them, without a word to the database: nothing is locked. What comes of
+    /// it may be written in one statement only, guarded by what it takes for granted; see `recent`.
+    pub fn recalled(now: Moment, author: Author, action: &'static str, needs: impl Iterator<Item = Need>) -> Book {
+        let mut book = Book::empty(now, author, action);
+        book.needs = needs.map(|need| (need.id, Moved::new(need))).collect();
+        book
+    }
+
     fn empty(now: Moment, author: Author, action: &'static str) -> Book {
         Book {
             now,
+            asked_for_now: Stopwatch::start(),
             author,
             action,
             needs: BTreeMap::new(),
@@ -280,6 +294,11 @@ impl Book {
 
     pub fn now(&self) -> Moment {
         self.now
+    }
+
+    /// How long ago the clock was read, or a little longer.
+    pub fn asked_for_now(&self) -> Stopwatch {
+        self.asked_for_now
     }
 
     /// The need as it stands with all that this transaction has done so far.
@@ -466,12 +485,14 @@ impl Book {
     /// Ends the last chapter and writes all that changed.
     pub async fn close(self, tx: &mut Tx) -> Result<(), StoreError> {
         let mut writes = Writes::new(tx.dialect);
-        self.close_with(tx, &mut writes);
-        tx.write(writes).await
+        let done = self.close_with(&mut writes);
+        tx.write(writes).await?;
+        tx.did(done);
+        Ok(())
     }
 
     /// The same, for a caller who writes more besides: `writes` is to be run.
-    pub fn close_with(mut self, tx: &mut Tx, writes: &mut Writes) {
+    pub fn close_with(mut self, writes: &mut Writes) -> Done {
         self.end_chapter(self.author, self.action);
         let needs: Vec<Need> = changed(&self.needs).map(|n| n.after).collect();
         write_needs(writes, changed(&self.needs));
@@ -480,10 +501,17 @@ impl Book {
         write_lines(writes, changed(&self.lines).filter(kept));
         write_offers(writes, changed(&self.offers));
         log_changes(writes, if planted!(UntoldFollowers) { &[] } else { &needs }, self.now, self.action);
-        audit::write(writes, tx.dialect, &self.packs);
-        tx.expired += self.expired.len();
-        tx.changed.extend(needs);
+        audit::write(writes, &self.packs);
+        Done { needs, expired: self.expired.len() }
     }
+}
+
+/// What a book came to.
+pub(super) struct Done {
+    /// The changed needs as they stand now.
+    pub needs: Vec<Need>,
+    /// Lines whose hold had run out.
+    pub expired: usize,
 }
 
 /// Versions reach further than any honest history; none ever wraps.
@@ -501,7 +529,7 @@ fn settle<T: PartialEq + Copy>(record: Option<&mut Moved<T>>) -> Option<T> {
     Some(record.after)
 }
 
-fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iterator<Item = &Moved<T>> {
+fn changed<K, T: PartialEq + Copy>(records: &BTreeMap<K, Moved<T>>) -> impl Iterator<Item = &Moved<T>> + Clone {
     records.values().filter(|r| r.before != r.after)
 }
 
@@ -523,7 +551,10 @@ pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment, acti
     });
 }
 
-fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Need>>) {
+fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Need>> + Clone) {
+    if needs.clone().all(Moved::is_only_reserved) {
+        return write_reserved(writes, needs);
+    }
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("required", Kind::Int),
@@ -557,6 +588,44 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
              severity = r.severity, status = r.status, version = r.version
              FROM {source} WHERE need.id = r.id AND {}",
             if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was" }
+        )
+    };
+    writes.add(&batch, sql);
+}
+
+impl Moved<Need> {
+    /// True where nothing has changed but how much is reserved, as by every claim.
+    fn is_only_reserved(&self) -> bool {
+        let Moved { before, after, .. } = self;
+        let (was, is) = (before.counters, after.counters);
+        before.version > 0
+            && (was.required(), was.delivered()) == (is.required(), is.delivered())
+            && *after == Need { counters: is, version: after.version, ..*before }
+    }
+}
+
+/// As [`write_needs`], where a claim needs a fraction of it.
+fn write_reserved<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Need>>) {
+    let mut batch = Batch::new([
+        ("id", Kind::Int),
+        ("reserved", Kind::Int),
+        ("had", Kind::Int),
+        ("version", Kind::Int),
+        ("was", Kind::Int),
+    ]);
+    for Moved { before, after, .. } in needs {
+        batch.push([
+            after.id.0.into(),
+            after.counters.reserved().get().into(),
+            before.counters.reserved().get().into(),
+            after.version.into(),
+            before.version.into(),
+        ]);
+    }
+    let sql = |source: &str| {
+        format!(
+            "UPDATE need SET reserved = r.reserved, version = r.version FROM {source} WHERE need.id = r.id AND {}",
+            if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was AND need.reserved = r.had" }
         )
     };
     writes.add(&batch, sql);

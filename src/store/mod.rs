@@ -34,6 +34,7 @@ mod overlaps;
 mod people;
 mod position;
 mod programs;
+mod recent;
 mod rows;
 mod shape;
 mod write;
@@ -72,6 +73,7 @@ pub use overlaps::{
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
 pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
+pub use recent::OnMap;
 pub use shape::{Step, StepState};
 pub use write::{Command, Request, Tx};
 
@@ -114,6 +116,8 @@ pub struct Store {
     writer: DatabaseConnection,
     /// For claims that are decided together: few connections, so that each keeps its plans and caches warm.
     opener: DatabaseConnection,
+    /// For groups that are written by one statement: it waits for nobody.
+    swift: DatabaseConnection,
     reader: DatabaseConnection,
     /// For those who follow: connections of their own, so that whatever fills or blocks the others does
     /// not stop the map.
@@ -124,6 +128,8 @@ pub struct Store {
     clock: Clock,
     faults: Faults,
     queue: Arc<group::Queue>,
+    recent: Arc<recent::Recent>,
+    map: Arc<OnceLock<recent::Map>>,
     follower: Arc<OnceLock<Follower>>,
     metrics: Metrics,
     /// Has a receiver for each command that runs, its caller there or not.
@@ -170,7 +176,7 @@ impl Store {
                 "the URL must start with sqlite:// or postgres://, for example sqlite://salur.db",
             ));
         };
-        let (writer, opener, reader, watcher) = match dialect {
+        let (writer, opener, swift, reader, watcher) = match dialect {
             Dialect::Sqlite => {
                 let writer = connect(dialect, sqlite_options(url, 1, false, options.create)).await?;
                 let store_version = version_of_sqlite(&writer).await?;
@@ -182,7 +188,7 @@ impl Store {
                 }
                 let reader = connect(dialect, sqlite_options(url, options.connections, true, false)).await?;
                 let watching = watching(sqlite_options(url, WATCHERS, true, false));
-                (writer.clone(), writer, reader, connect(dialect, watching).await?)
+                (writer.clone(), writer.clone(), writer, reader, connect(dialect, watching).await?)
             }
             Dialect::Postgres => {
                 let usual = [("statement_timeout", "5s")];
@@ -190,14 +196,17 @@ impl Store {
                 // Every statement of theirs finds rows by an index. A plan made while a table was small must not
                 // read all of it when it has grown.
                 let openers = [usual[0], ("enable_seqscan", "off")];
+                let swift = [openers[0], openers[1], ("lock_timeout", WAITS_FOR_NOBODY)];
+                let swift = connect(dialect, with_few(postgres_options(url, 1, &swift))).await?;
                 let openers = with_few(postgres_options(url, group::CONNECTIONS, &openers));
                 let watching = watching(postgres_options(url, WATCHERS, &[("statement_timeout", "2s")]));
-                (pool.clone(), connect(dialect, openers).await?, pool, connect(dialect, watching).await?)
+                (pool.clone(), connect(dialect, openers).await?, swift, pool, connect(dialect, watching).await?)
             }
         };
         let mut store = Store {
             writer,
             opener,
+            swift,
             reader,
             watcher,
             life: feed::LIFE[0],
@@ -205,6 +214,8 @@ impl Store {
             clock: options.clock.clone(),
             faults: options.faults.clone(),
             queue: Arc::default(),
+            recent: Arc::default(),
+            map: Arc::default(),
             follower: Arc::default(),
             metrics: Metrics::new(dialect.name()),
             running: watch::Sender::default(),
@@ -273,7 +284,7 @@ impl Store {
     /// is told that the database is not available.
     pub async fn close(&self) {
         self.running.closed().await;
-        for pool in [&self.watcher, &self.reader, &self.opener, &self.writer] {
+        for pool in [&self.watcher, &self.reader, &self.swift, &self.opener, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection was not closed properly");
             }
@@ -370,6 +381,10 @@ fn sqlite_options(url: &str, connections: u32, read_only: bool, create: bool) ->
     });
     options
 }
+
+/// How long a statement waits for a lock that is to stand by itself or not at all. Longer than another such
+/// statement takes; short, since all claims wait meanwhile.
+const WAITS_FOR_NOBODY: &str = "20ms";
 
 /// Connections for those who follow at most.
 const WATCHERS: u32 = 2;

@@ -6,12 +6,13 @@
 //! database. What the group comes to is written in one go. A claim that comes alone
 //! is a group of one.
 
-use super::batch::{Batch, Kind, Writes};
+use super::batch::{Batch, Cell, Kind, Writes, array_column};
 use super::claims::{NewClaim, check_hold};
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
-use super::ledger::{Book, Lines, Wait};
+use super::ledger::{Book, Done, Lines, Wait};
+use super::recent::{Recollection, Terms};
 use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
 use super::{Author, Store, audit, people};
@@ -23,6 +24,7 @@ use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
 use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim, is_neighbour};
+use crate::metrics::Stopwatch;
 use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
@@ -88,8 +90,8 @@ impl Opened {
 impl OpenClaim {
     /// Decides it as a part of a larger transaction.
     pub async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
-        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll };
-        match group.run(tx).await?.pop() {
+        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll, learns: false };
+        match group.run(tx).await?.verdicts.pop() {
             Some(Verdict::Answered(answer)) => answer.map(|opened| opened.outcome),
             _ => Err(StoreError::Fault("a claim was left undecided".into())),
         }
@@ -109,6 +111,16 @@ impl Request for OpenClaim {
 pub(super) struct ClaimGroup {
     pub claims: Vec<Arc<OpenClaim>>,
     pub wait: Wait,
+    /// Whether what it reads is left for groups to come.
+    pub learns: bool,
+}
+
+/// What a group has come to.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub verdicts: Vec<Verdict>,
+    /// For groups to come.
+    pub terms: Option<Terms>,
 }
 
 /// What one claim of a group has come to. An answer stands once the group is committed.
@@ -120,18 +132,18 @@ pub(super) enum Verdict {
 }
 
 impl Command for ClaimGroup {
-    type Answer = Vec<Verdict>;
+    type Answer = Heard;
 
     fn writes(&self) -> usize {
         self.claims.len()
     }
 
-    async fn run(&self, tx: &mut Tx) -> Result<Vec<Verdict>, StoreError> {
+    async fn run(&self, tx: &mut Tx) -> Result<Heard, StoreError> {
         let needs: BTreeSet<NeedId> = self.claims.iter().flat_map(|c| &c.lines).map(|(need, _)| *need).collect();
         let offers: BTreeSet<OfferId> = self.claims.iter().filter_map(|c| c.offer).collect();
         let offers: Vec<OfferId> = offers.into_iter().collect();
         let book = Book::open_waiting(tx, None, "claim.open", &needs, Lines::None, &offers, self.wait).await?;
-        let ground = Ground::read(tx, &self.claims, &book).await?;
+        let ground = Ground::read(tx, &self.claims, &book, self.learns).await?;
         let mut sitting = Sitting::new(book, ground);
         // On SQLite a writer has the whole database: nothing is held by others.
         let may_be_held = self.wait == Wait::ForNone && tx.dialect == Dialect::Postgres;
@@ -140,8 +152,128 @@ impl Command for ClaimGroup {
             let held = may_be_held && claim.lines.iter().any(|(need, _)| sitting.book.need(*need).is_none());
             findings.push(if held { Finding::PutOff } else { sitting.hear(place, claim)? });
         }
-        sitting.write(tx, &self.claims, findings).await
+        name_ends_of_holds(tx, sitting.book.now(), &mut findings).await?;
+        sitting.name_ends_of_first_rights(&self.claims, &mut findings);
+        let terms = self.learns.then(|| sitting.terms_left(tx.clock_offset()));
+        let mut writes = Writes::new(tx.dialect);
+        let (verdicts, done) = sitting.seal(&self.claims, findings, &mut writes)?;
+        tx.write(writes).await?;
+        tx.did(done);
+        Ok(Heard { verdicts, terms })
     }
+}
+
+/// A group that was decided by the map, and the one statement that makes it stand.
+pub(super) struct Plan {
+    pub verdicts: Vec<Verdict>,
+    pub done: Done,
+    pub sql: String,
+    pub values: Vec<Value>,
+    /// As they will be, but for what the statement answers.
+    pub terms: Terms,
+}
+
+/// What the statement of a [`Plan`] answers.
+#[derive(FromQueryResult)]
+pub(super) struct PlanRow {
+    pub xid: i64,
+    clock: i64,
+    claims: Option<String>,
+    lines: Option<String>,
+}
+
+impl Plan {
+    /// Decides claims by the map. `None`: something about them asks for more than it says.
+    pub fn make(claims: &[Arc<OpenClaim>], recollection: &Recollection, offset: i64) -> Option<Plan> {
+        let Recollection { now, map, terms } = recollection;
+        let needs = &map.needs;
+        let ids: Vec<Cell> = needs.iter().map(|need| need.id.0.into()).collect();
+        let kept = needs.iter().any(|need| need.kept_until(now.plus_seconds(-1)).is_some());
+        let simple = |claim: &Arc<OpenClaim>| {
+            claim.offer.is_none() && claim.executor.is_none_or(|executor| executor == claim.organization)
+        };
+        if kept || !claims.iter().all(simple) {
+            return None;
+        }
+        let book = Book::recalled(*now, None, "claim.open", needs.iter().copied());
+        let ground = Ground {
+            holds: terms.holds.clone(),
+            claim_ids: terms.claim_ids.clone().into_iter(),
+            line_ids: terms.line_ids.clone().into_iter(),
+            ..Ground::default()
+        };
+        let mut sitting = Sitting::new(book, ground);
+        let mut findings = Vec::with_capacity(claims.len());
+        for (place, claim) in claims.iter().enumerate() {
+            match sitting.hear(place, claim) {
+                Ok(finding) if finding.is_granted_as_asked() => findings.push(finding),
+                _ => return None,
+            }
+        }
+        let (claim_ids, line_ids) =
+            (sitting.ground.claim_ids.as_slice().to_vec(), sitting.ground.line_ids.as_slice().to_vec());
+        let (claims_used, lines_used) =
+            (terms.claim_ids.len() - claim_ids.len(), terms.line_ids.len() - line_ids.len());
+        let mut writes = Writes::new(Dialect::Postgres);
+        let (verdicts, done) = sitting.seal(claims, findings, &mut writes).ok()?;
+        let short = claim_ids.len() < SPARE * claims_used || line_ids.len() < SPARE * lines_used;
+        let drawn = |used: usize| Value::from(if short { (2 * SPARE * used) as i64 } else { 0 });
+        let more = vec![
+            map.server.into(),
+            array_column(ids.iter()).into(),
+            offset.into(),
+            now.0.into(),
+            drawn(claims_used),
+            drawn(lines_used),
+        ];
+        let unless = |named: &[String]| {
+            let (server, needs, offset, now) = (&named[0], &named[1], &named[2], &named[3]);
+            let clock = format!("(extract(epoch FROM statement_timestamp()) * 1000000)::bigint + {offset}");
+            format!(
+                "{} <> {server} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
+                 WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = 'HELD' AND expires_at <= {clock})",
+                Dialect::Postgres.server()
+            )
+        };
+        let answer = |named: &[String]| {
+            format!(
+                "pg_current_xact_id()::text::bigint AS xid, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS clock,
+                 (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, {}))::text AS claims,
+                 (SELECT json_agg(nextval('claim_line_id_seq')) FROM generate_series(1, {}))::text AS lines",
+                named[4], named[5]
+            )
+        };
+        let (sql, values) = writes.guarded(more, unless, answer);
+        Some(Plan { verdicts, done, sql, values, terms: Terms { claim_ids, line_ids, ..terms.clone() } })
+    }
+}
+
+impl PlanRow {
+    /// What the next group may take for granted. `sent`: started before the statement was sent.
+    pub fn renew(self, terms: Terms, sent: Stopwatch) -> Result<Terms, StoreError> {
+        let drawn = |kept: Vec<i64>, list: Option<String>| match list {
+            // Those that are left are older, and smaller than these.
+            Some(list) => Ok([kept, numbers(&list)?].concat()),
+            None => Ok::<_, StoreError>(kept),
+        };
+        Ok(Terms {
+            read: sent,
+            clock: self.clock,
+            claim_ids: drawn(terms.claim_ids, self.claims)?,
+            line_ids: drawn(terms.line_ids, self.lines)?,
+            ..terms
+        })
+    }
+}
+
+/// Ids that are drawn ahead: so many times what a group takes.
+const SPARE: usize = 2;
+
+/// A list of ids, ascending.
+fn numbers(list: &str) -> Result<Vec<i64>, StoreError> {
+    let mut ids: Vec<i64> = serde_json::from_str(list).map_err(|_| StoreError::corrupt("sequence"))?;
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// What a claim is to be answered, before it is known when refused quantities become free.
@@ -153,7 +285,16 @@ enum Finding {
     PutOff,
 }
 
+impl Finding {
+    /// A new claim of all that was asked for.
+    fn is_granted_as_asked(&self) -> bool {
+        let Finding::Decided(opened) = self else { return false };
+        matches!(&opened.outcome, ClaimOutcome::Accepted { shortfalls, replayed: false, .. } if shortfalls.is_empty())
+    }
+}
+
 /// What deciding takes besides the book.
+#[derive(Default)]
 struct Ground {
     known: HashMap<KeyId, Known>,
     holds: Holds,
@@ -209,7 +350,7 @@ struct FreesAt {
 impl Ground {
     /// Reads with the locks held: a twin of one of these claims on another connection has either
     /// committed, and its key is seen, or waits for our locks.
-    async fn read(tx: &mut Tx, claims: &[Arc<OpenClaim>], book: &Book) -> Result<Ground, StoreError> {
+    async fn read(tx: &mut Tx, claims: &[Arc<OpenClaim>], book: &Book, learns: bool) -> Result<Ground, StoreError> {
         let known = idempotency::known(tx, claims.iter().map(|c| &c.keyed)).await?;
         let asked = claims.iter().flat_map(|c| &c.lines).filter_map(|(need, _)| book.need(*need));
         let programs: BTreeSet<i64> = asked.map(|n| n.program.0).collect();
@@ -220,10 +361,10 @@ impl Ground {
             false => people::partners(tx, others, book.now().day()).await?,
         };
         let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
-        let (holds, [claim_ids, line_ids]) = holds_and_ids(tx, ids(programs), claims.len(), lines).await?;
+        let times = if learns { 1 + 2 * SPARE } else { 1 };
+        let drawn = holds_and_ids(tx, ids(programs), times * claims.len(), times * lines).await?;
         let neighbours = Neighbours::read(tx, claims, book).await?;
-        let (claim_ids, line_ids) = (claim_ids.into_iter(), line_ids.into_iter());
-        Ok(Ground { known, holds, partners, neighbours, claim_ids, line_ids })
+        Ok(Ground { known, partners, neighbours, ..drawn })
     }
 
     /// The hold of a claim, by the strictest of the programs it touches.
@@ -240,16 +381,11 @@ impl Ground {
 }
 
 /// The usual and the longest hold of programs.
-type Holds = HashMap<ProgramId, (i64, i64)>;
+pub(super) type Holds = HashMap<ProgramId, (i64, i64)>;
 
 /// The holds of programs, and ids for so many claims and lines, ascending. Those that are not used
 /// are lost.
-async fn holds_and_ids(
-    tx: &mut Tx,
-    programs: Value,
-    claims: usize,
-    lines: usize,
-) -> Result<(Holds, [Vec<i64>; 2]), StoreError> {
+async fn holds_and_ids(tx: &mut Tx, programs: Value, claims: usize, lines: usize) -> Result<Ground, StoreError> {
     let corrupt = || StoreError::corrupt("sequence");
     let wanted = tx.dialect.numbers("$1");
     let (claims, lines) = (claims as i64, lines as i64);
@@ -281,16 +417,15 @@ async fn holds_and_ids(
     let holds = holds.into_iter().map(|(id, usual, longest)| (ProgramId(id), (usual, longest))).collect();
     let drawn = |name: &str, count: i64| -> Result<Vec<i64>, StoreError> {
         let list: Option<String> = column(&row, name)?;
-        let list = list.as_deref().unwrap_or("[]");
-        let mut ids: Vec<i64> = serde_json::from_str(list).map_err(|_| corrupt())?;
+        let mut ids = numbers(list.as_deref().unwrap_or("[]"))?;
         if tx.dialect == Dialect::Sqlite {
             let last = ids.pop().ok_or_else(corrupt)?;
             ids.extend(last + 1..=last + count);
         }
-        ids.sort_unstable();
         Ok(ids)
     };
-    Ok((holds, [drawn("claims", claims)?, drawn("lines", lines)?]))
+    let (claim_ids, line_ids) = (drawn("claims", claims)?.into_iter(), drawn("lines", lines)?.into_iter());
+    Ok(Ground { holds, claim_ids, line_ids, ..Ground::default() })
 }
 
 /// What a claim needs to know of the offer it draws on.
@@ -506,19 +641,31 @@ impl Sitting {
         }
     }
 
-    async fn write(
+    /// What it leaves for groups to come.
+    fn terms_left(&self, offset: i64) -> Terms {
+        let (ground, read) = (&self.ground, self.book.asked_for_now());
+        Terms {
+            read,
+            clock: self.book.now().0 - offset,
+            holds: ground.holds.clone(),
+            holds_read: read,
+            claim_ids: ground.claim_ids.as_slice().to_vec(),
+            line_ids: ground.line_ids.as_slice().to_vec(),
+        }
+    }
+
+    /// What all of it comes to. The needs are written first: on PostgreSQL that is what locks them, where
+    /// nothing has done so before.
+    fn seal(
         self,
-        tx: &mut Tx,
         asked: &[Arc<OpenClaim>],
-        mut findings: Vec<Finding>,
-    ) -> Result<Vec<Verdict>, StoreError> {
-        name_ends_of_holds(tx, self.book.now(), &mut findings).await?;
-        self.name_ends_of_first_rights(asked, &mut findings);
+        findings: Vec<Finding>,
+        writes: &mut Writes,
+    ) -> Result<(Vec<Verdict>, Done), StoreError> {
         let now = self.book.now();
-        let mut writes = Writes::new(tx.dialect);
-        insert_claims(&mut writes, &self.claims, now);
-        insert_lines(&mut writes, &self.lines);
-        self.book.close_with(tx, &mut writes);
+        let done = self.book.close_with(writes);
+        insert_claims(writes, &self.claims, now);
+        insert_lines(writes, &self.lines);
         let mut settled: Vec<(&Keyed, Json)> = Vec::new();
         for (claim, finding) in asked.iter().zip(&findings) {
             if let Finding::Decided(opened) = finding
@@ -528,8 +675,7 @@ impl Sitting {
                 settled.push((&claim.keyed, remember(&opened.outcome)));
             }
         }
-        idempotency::enter_settled(&mut writes, tx.dialect, settled, now);
-        tx.write(writes).await?;
+        idempotency::enter_settled(writes, settled, now);
         let outcomes: Vec<Option<ClaimOutcome>> = findings
             .iter()
             .map(|finding| if let Finding::Decided(o) = finding { Some(o.outcome.clone()) } else { None })
@@ -543,7 +689,7 @@ impl Sitting {
                 None => Err(StoreError::Fault("a claim's twin has no outcome".into())),
             }),
         };
-        Ok(findings.into_iter().map(verdict).collect())
+        Ok((findings.into_iter().map(verdict).collect(), done))
     }
 }
 

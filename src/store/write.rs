@@ -4,6 +4,9 @@
 use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
 use super::faults::{self, Fault, FaultStep, Faults};
+use super::ledger::Done;
+use super::opening::{Plan, PlanRow, Verdict};
+use super::recent::Terms;
 use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
@@ -140,6 +143,17 @@ impl Tx {
         let rows = self.judge(result)?;
         let read: Result<Vec<T>, DbErr> = rows.iter().map(|row| T::from_query_result(row, "")).collect();
         self.judge(read)
+    }
+
+    /// What a book has come to, for those who follow.
+    pub(super) fn did(&mut self, done: Done) {
+        self.expired += done.expired;
+        self.changed.extend(done.needs);
+    }
+
+    /// What the clock is moved by.
+    pub(super) fn clock_offset(&self) -> i64 {
+        self.clock_offset
     }
 
     /// The id that an `INSERT … RETURNING id` answers with.
@@ -352,6 +366,48 @@ impl Store {
                 if tx.conflict { Attempt::LostRace(error) } else { Attempt::Failed(error) }
             }
         }
+    }
+}
+
+impl Store {
+    /// Makes a plan stand, by its one statement. A lost race has left nothing behind.
+    pub(super) async fn attempt_at_once(&self, plan: Plan) -> Attempt<(Vec<Verdict>, Option<Terms>)> {
+        let Plan { verdicts, done, sql, values, terms } = plan;
+        let claims = verdicts.len();
+        let mut told = Fault::None;
+        for step in [FaultStep::Statement, FaultStep::Commit] {
+            match self.faults.at(step) {
+                Fault::Conflict => return Attempt::LostRace(faults::injected()),
+                Fault::AnswerLost if step == FaultStep::Commit => told = Fault::AnswerLost,
+                Fault::None => {}
+                Fault::Lost | Fault::AnswerLost => return Attempt::Failed(faults::injected()),
+            }
+        }
+        self.metrics.stated();
+        let started = Stopwatch::start();
+        // To the end of the answer and not just to its first row: the transaction ends behind that.
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        let rows = match self.swift.query_all_raw(statement).await {
+            Ok(rows) => rows,
+            Err(e) => {
+                let error = StoreError::from_db(self.dialect, &e);
+                return match self.dialect.explain(&e) {
+                    Trouble::Conflict | Trouble::Taken(_) => Attempt::LostRace(error),
+                    Trouble::Away => Attempt::Unknown((verdicts, None), error),
+                    Trouble::Constraint(_) | Trouble::Other => Attempt::Failed(error),
+                };
+            }
+        };
+        self.metrics.committed(claims, started.elapsed());
+        if told == Fault::AnswerLost {
+            return Attempt::Unknown((verdicts, None), faults::injected());
+        }
+        let row = rows.first().map(|row| PlanRow::from_query_result(row, ""));
+        let Some(Ok(row)) = row else {
+            return Attempt::Unknown((verdicts, None), StoreError::corrupt("answer to a claim"));
+        };
+        let commit = Commit { needs: done.needs, reload: false, position: Some(row.xid) };
+        Attempt::Done((verdicts, row.renew(terms, started).ok()), commit)
     }
 }
 

@@ -72,7 +72,7 @@ async fn a_delivery_takes_exactly_the_steps_of_the_table(db: TestDatabase) {
         (Cancelled, [None, None, None, None, Some(Cancelled)]),
     ];
     assert_eq!(table.map(|(state, _)| state), DeliveryStatus::ALL);
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[1_000]).await[0];
     for (state, outcomes) in table {
         for (event, expected) in outcomes.into_iter().enumerate() {
@@ -185,7 +185,7 @@ async fn a_line_takes_exactly_the_events_of_the_table(db: TestDatabase) {
         ("expired", [None, None, None, Some(Expired), None, None]),
     ];
     assert_eq!(table.map(|(state, _)| state), STATES);
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[10_000]).await[0];
     for (state, outcomes) in table {
         for (event, expected) in outcomes.into_iter().enumerate() {
@@ -308,7 +308,7 @@ fn the_rule_for_lines_is_the_table_in_all_its_cells() {
 }
 
 async fn a_promise_is_delivered_over_several_trips(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 100]).await;
     let claim = world.promises(world.donors[0], &[(needs[0], 50), (needs[1], 7)]).await;
     for wrong in [51, 58] {
@@ -334,7 +334,7 @@ async fn a_promise_is_delivered_over_several_trips(db: TestDatabase) {
 }
 
 async fn what_was_rejected_is_owed_again_and_delivered_by_another_trip(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let offer = world.offers(world.donors[0], world.package, 60).await;
     let ask = salur::store::OpenClaim { offer: Some(offer), ..world.asks(world.donors[0], &[(need, 50)]) };
@@ -359,7 +359,7 @@ async fn what_was_rejected_is_owed_again_and_delivered_by_another_trip(db: TestD
 }
 
 async fn a_rejection_after_a_release_is_owed_no_more(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let offer = world.offers(world.donors[0], world.package, 60).await;
     let ask = salur::store::OpenClaim { offer: Some(offer), ..world.asks(world.donors[0], &[(need, 50)]) };
@@ -378,7 +378,7 @@ async fn a_rejection_after_a_release_is_owed_no_more(db: TestDatabase) {
 }
 
 async fn a_promise_with_an_open_trip_is_not_released(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 100]).await;
     let claim = world.promises(world.donors[0], &[(needs[0], 50), (needs[1], 50)]).await;
     let trip = world.schedules(claim, &[(needs[1], 1)]).await;
@@ -395,7 +395,7 @@ async fn a_promise_with_an_open_trip_is_not_released(db: TestDatabase) {
 }
 
 async fn what_was_delivered_stays_when_the_rest_is_released(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 100]).await;
     let claim = world.promises(world.donors[0], &[(needs[0], 50), (needs[1], 50)]).await;
     world.delivers(claim, &[(needs[0], 20), (needs[1], 50)]).await;
@@ -410,7 +410,7 @@ async fn what_was_delivered_stays_when_the_rest_is_released(db: TestDatabase) {
 }
 
 async fn officers_of_two_areas_answer_line_by_line(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     // The first in village 1001, the last in village 1002.
     let needs = world.needs(&[100; 11]).await;
     let (here, there) = (needs[0], needs[10]);
@@ -439,7 +439,7 @@ async fn officers_of_two_areas_answer_line_by_line(db: TestDatabase) {
 }
 
 async fn an_answer_accounts_for_all_that_was_handed_over_and_is_given_once(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let claim = world.promises(world.donors[0], &[(need, 10)]).await;
     let line = world.line(claim, need).await.id;
@@ -457,7 +457,7 @@ async fn an_answer_accounts_for_all_that_was_handed_over_and_is_given_once(db: T
 }
 
 async fn a_foreign_delivery_is_not_found(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100]).await;
     let [a, b, _] = world.donors;
     let claim = world.promises(a, &[(needs[0], 10)]).await;
@@ -487,7 +487,7 @@ async fn a_foreign_delivery_is_not_found(db: TestDatabase) {
 }
 
 async fn what_a_cancelled_trip_carried_is_scheduled_anew(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let claim = world.promises(world.donors[0], &[(need, 10)]).await;
     let first = world.schedules(claim, &[(need, 10)]).await;
@@ -501,7 +501,7 @@ async fn what_a_cancelled_trip_carried_is_scheduled_anew(db: TestDatabase) {
 }
 
 async fn a_trip_is_scheduled_once_however_often_it_is_asked_for(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let claim = world.promises(world.donors[0], &[(need, 10)]).await;
     let trip = world.trip(claim, &[(need, 6)]).await;
@@ -520,7 +520,7 @@ async fn a_trip_is_scheduled_once_however_often_it_is_asked_for(db: TestDatabase
 }
 
 async fn what_is_promised_is_delivered_to_a_need_closed_meanwhile(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let id = world.needs(&[100]).await[0];
     let claim = world.promises(world.donors[0], &[(id, 10)]).await;
     let line = world.line(claim, id).await.id;
@@ -534,7 +534,7 @@ async fn what_is_promised_is_delivered_to_a_need_closed_meanwhile(db: TestDataba
 }
 
 async fn of_two_trips_over_the_same_rest_one_is_scheduled(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[10_000]).await[0];
     for _ in 0..20 {
         let claim = world.promises(world.donors[0], &[(need, 10)]).await;
@@ -557,7 +557,7 @@ async fn of_two_trips_over_the_same_rest_one_is_scheduled(db: TestDatabase) {
 }
 
 async fn of_a_record_and_a_cancel_one_decides(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[10_000]).await[0];
     let line_of = async |claim| world.line(claim, need).await;
     let mut cancelled = 0;

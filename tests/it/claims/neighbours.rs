@@ -48,7 +48,7 @@ fn reported(world: &World, required: i64) -> OpeningNeed {
 }
 
 async fn a_need_is_its_neighbours_until_its_first_right_ends_and_then_everybodys(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     world.first_right(24).await;
     let needs = world.needs(&[10, 10]).await;
     let [stranger, _, neighbour] = world.donors;
@@ -72,7 +72,7 @@ async fn a_need_is_its_neighbours_until_its_first_right_ends_and_then_everybodys
 }
 
 async fn taking_what_is_free_takes_nothing_that_is_kept_for_others(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let old = world.needs(&[10]).await[0];
     world.first_right(1).await;
     let kept = world.needs(&[10]).await[0];
@@ -94,7 +94,7 @@ async fn taking_what_is_free_takes_nothing_that_is_kept_for_others(db: TestDatab
 }
 
 async fn who_carries_a_claim_out_makes_nobody_a_neighbour(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     world.first_right(1).await;
     let need = world.needs(&[10]).await[0];
     let [stranger, _, neighbour] = world.donors;
@@ -106,7 +106,7 @@ async fn who_carries_a_claim_out_makes_nobody_a_neighbour(db: TestDatabase) {
 }
 
 async fn the_first_right_begins_when_a_need_is_verified_and_never_again(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     world.first_right(2).await;
     let needs = world.enter(vec![reported(&world, 10), reported(&world, 10)]).await;
     assert_eq!(kept_until(&world, needs[0]).await, None, "nobody has verified it yet");
@@ -130,7 +130,7 @@ async fn the_first_right_begins_when_a_need_is_verified_and_never_again(db: Test
 }
 
 async fn an_imported_need_is_kept_from_the_moment_of_its_import(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let named = |external: &str| OpeningNeed { external_id: Some(external.into()), ..world.row(10) };
     let old = world.enter(vec![named("old")]).await[0];
     world.first_right(3).await;
@@ -154,7 +154,7 @@ async fn an_imported_need_is_kept_from_the_moment_of_its_import(db: TestDatabase
 }
 
 async fn of_many_at_once_only_neighbours_get_what_is_kept(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let open = world.needs(&[1_000]).await[0];
     world.first_right(1).await;
     let kept = world.needs(&[60]).await[0];
@@ -184,7 +184,7 @@ async fn of_many_at_once_only_neighbours_get_what_is_kept(db: TestDatabase) {
 }
 
 async fn no_stranger_comes_between_verifying_and_the_first_right(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     world.first_right(1).await;
     for _ in 0..10 {
         let need = world.enter(vec![reported(&world, 10)]).await[0];

@@ -44,7 +44,7 @@ async fn stores(world: &World) -> Vec<Store> {
 }
 
 async fn a_thousand_claims_at_once_on_the_last_hundred_give_exactly_a_hundred(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
     let stores = stores(&world).await;
     let mut tasks = JoinSet::new();
@@ -76,7 +76,7 @@ async fn a_thousand_claims_at_once_on_the_last_hundred_give_exactly_a_hundred(db
 async fn two_batches_over_the_same_needs_in_opposite_order_never_get_stuck_nor_half_of_it(db: TestDatabase) {
     const BATCHES: usize = 1_000;
     const TASKS: usize = 16;
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     // One need is the narrowest: it alone decides how many batches fit.
     let mut required = [BATCHES as i64; 50];
     required[31] = 300;
@@ -119,7 +119,7 @@ async fn two_batches_over_the_same_needs_in_opposite_order_never_get_stuck_nor_h
 }
 
 async fn one_key_used_by_many_at_once_makes_one_claim(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[1_000, 1_000]).await;
     let stores = stores(&world).await;
     for round in 0..10 {
@@ -148,7 +148,7 @@ async fn one_key_used_by_many_at_once_makes_one_claim(db: TestDatabase) {
 }
 
 async fn a_key_belongs_to_one_input_and_one_organisation(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100]).await;
     let [a, b, _] = world.donors;
     let ask = |who, quantity| OpenClaim {
@@ -178,7 +178,7 @@ async fn a_key_belongs_to_one_input_and_one_organisation(db: TestDatabase) {
 }
 
 async fn a_refusal_is_an_answer_that_is_kept_too(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, b, _] = world.donors;
     let held = world.holds(a, &[(needs[0], 8)]).await;
@@ -203,7 +203,7 @@ async fn a_refusal_is_an_answer_that_is_kept_too(db: TestDatabase) {
 
 async fn of_confirm_release_and_expiry_exactly_one_ends_a_hold(db: TestDatabase) {
     let mut dice = Dice::from_environment("of_confirm_release_and_expiry_exactly_one_ends_a_hold");
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let need = world.needs(&[10]).await[0];
     let [a, b, _] = world.donors;
     let mut seen = HashSet::new();
@@ -303,7 +303,7 @@ async fn of_confirm_release_and_expiry_exactly_one_ends_a_hold(db: TestDatabase)
 
 async fn claims_racing_a_revision_never_leave_less_required_than_allocated(db: TestDatabase) {
     let mut dice = Dice::from_environment("claims_racing_a_revision_never_leave_less_required_than_allocated");
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let id = world.needs(&[100]).await[0];
     let stores = stores(&world).await;
     let (mut revised, mut refused) = (0, 0);
@@ -355,7 +355,7 @@ async fn claims_racing_a_revision_never_leave_less_required_than_allocated(db: T
 }
 
 async fn one_offer_is_never_promised_twice(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[1_000; 10]).await;
     let [a, ..] = world.donors;
     let offer = world.offers(a, world.package, 200).await;
@@ -407,7 +407,7 @@ async fn one_offer_is_never_promised_twice(db: TestDatabase) {
 
 async fn a_caller_who_goes_away_does_not_stop_the_transaction(db: TestDatabase) {
     let mut dice = Dice::from_environment("a_caller_who_goes_away_does_not_stop_the_transaction");
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[1_000_000; 5]).await;
     let lines: Vec<(NeedId, i64)> = needs.iter().map(|n| (*n, 1)).collect();
     let mut claims = HashSet::new();

@@ -52,7 +52,7 @@ async fn the_ledger_does_what_the_model_does(db: TestDatabase) {
             let dice = if commands <= LONGEST { dice.clone() } else { dice.another() };
             let length = left.min(LONGEST);
             running.spawn(async move {
-                let world = World::new(db).await;
+                let world = World::with_map(db).await;
                 let tally = run(&world, dice, length).await;
                 check_books(&world).await;
                 tally

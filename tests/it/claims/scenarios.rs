@@ -35,7 +35,7 @@ async fn claims(world: &World, ask: OpenClaim) -> ClaimOutcome {
 }
 
 async fn a_claim_sets_aside_what_it_asks_and_a_release_gives_it_back(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 50]).await;
     let [a, ..] = world.donors;
     let claim = world.holds(a, &[(needs[0], 30), (needs[1], 50)]).await;
@@ -57,7 +57,7 @@ async fn a_claim_sets_aside_what_it_asks_and_a_release_gives_it_back(db: TestDat
 }
 
 async fn a_refused_claim_names_every_short_line_with_what_is_free_and_when_more_will_be(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 50, 20]).await;
     let [a, b, _] = world.donors;
     let short = OpenClaim { hold_seconds: Some(60), ..world.asks(a, &[(needs[0], 80)]) };
@@ -75,7 +75,7 @@ async fn a_refused_claim_names_every_short_line_with_what_is_free_and_when_more_
 }
 
 async fn taking_what_is_free_cuts_lines_and_says_which(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 50, 20]).await;
     let [a, b, _] = world.donors;
     world.promises(a, &[(needs[0], 80), (needs[1], 50)]).await;
@@ -94,7 +94,7 @@ async fn taking_what_is_free_cuts_lines_and_says_which(db: TestDatabase) {
 }
 
 async fn a_hold_that_runs_out_frees_its_quantity_before_anybody_sweeps(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, b, _] = world.donors;
     let held = world.holds(a, &[(needs[0], 10)]).await;
@@ -115,7 +115,7 @@ async fn a_hold_that_runs_out_frees_its_quantity_before_anybody_sweeps(db: TestD
 }
 
 async fn a_hold_lasts_to_its_end_and_not_a_moment_longer(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, b, _] = world.donors;
     let held = world.holds(a, &[(needs[0], 10)]).await;
@@ -132,7 +132,7 @@ async fn a_hold_lasts_to_its_end_and_not_a_moment_longer(db: TestDatabase) {
 }
 
 async fn a_hold_is_renewed_as_often_as_its_program_allows(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, ..] = world.donors;
     let held = world.holds(a, &[(needs[0], 10)]).await;
@@ -158,7 +158,7 @@ async fn a_hold_is_renewed_as_often_as_its_program_allows(db: TestDatabase) {
 }
 
 async fn a_hold_is_as_long_as_the_strictest_program_takes(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, ..] = world.donors;
     for wrong in [i64::MIN, -1, 0, 1, 14 * 86_400 + 1, i64::MAX] {
@@ -174,7 +174,7 @@ async fn a_hold_is_as_long_as_the_strictest_program_takes(db: TestDatabase) {
 }
 
 async fn a_claim_is_carried_out_by_its_maker_or_by_a_verified_partner(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, b, _] = world.donors;
     let ask = OpenClaim { executor: Some(b), ..world.asks(a, &[(needs[0], 1)]) };
@@ -189,7 +189,7 @@ async fn a_claim_is_carried_out_by_its_maker_or_by_a_verified_partner(db: TestDa
 }
 
 async fn a_foreign_claim_is_not_found(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, b, _] = world.donors;
     let id = world.holds(a, &[(needs[0], 10)]).await;
@@ -208,7 +208,7 @@ async fn a_foreign_claim_is_not_found(db: TestDatabase) {
 }
 
 async fn confirming_and_releasing_again_changes_nothing(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10]).await;
     let [a, ..] = world.donors;
     let claim = world.promises(a, &[(needs[0], 10)]).await;
@@ -225,7 +225,7 @@ async fn confirming_and_releasing_again_changes_nothing(db: TestDatabase) {
 }
 
 async fn a_closed_or_unverified_need_takes_no_claim(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let mut rows = vec![world.row(10), world.row(10)];
     rows[0].status = salur::domain::need::NeedStatus::Reported;
     let needs = world.enter(rows).await;
@@ -260,7 +260,7 @@ async fn a_closed_or_unverified_need_takes_no_claim(db: TestDatabase) {
 }
 
 async fn what_is_required_never_falls_below_what_is_allocated(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100]).await;
     let [a, ..] = world.donors;
     world.promises(a, &[(needs[0], 60)]).await;
@@ -283,7 +283,7 @@ async fn what_is_required_never_falls_below_what_is_allocated(db: TestDatabase) 
 }
 
 async fn an_offer_limits_its_claims_and_gets_back_what_they_release(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[100, 100]).await;
     let [a, ..] = world.donors;
     let offer = world.offers(a, world.package, 120).await;
@@ -318,7 +318,7 @@ async fn an_offer_limits_its_claims_and_gets_back_what_they_release(db: TestData
 }
 
 async fn an_offer_serves_its_own_item_its_own_maker_and_its_own_days(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let mut rows = vec![world.row(10), world.row(10)];
     rows[1].item = world.meal;
     let needs = world.enter(rows).await;
@@ -351,7 +351,7 @@ async fn an_offer_serves_its_own_item_its_own_maker_and_its_own_days(db: TestDat
 }
 
 async fn quantities_reach_to_the_largest_that_every_reader_keeps_exact(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let most = salur::domain::quantity::MAX_QUANTITY;
     let needs = world.needs(&[most, most]).await;
     let [a, ..] = world.donors;

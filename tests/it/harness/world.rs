@@ -2,9 +2,11 @@
 //! ways to make needs, claims and trips. Quantities are plain numbers here.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use salur::audit::signing::SigningKey;
 use salur::clock::Clock;
 use salur::domain::actor::Role;
 use salur::domain::area::{AreaCode, AreaLevel};
@@ -18,6 +20,7 @@ use salur::domain::organization::{OrganizationCategory, OrganizationStatus};
 use salur::domain::program::ItemKind;
 use salur::domain::quantity::Quantity;
 use salur::domain::rules::OnConflict;
+use salur::service::Service;
 use salur::store::{
     AddOrganization, AddUser, AreaRow, ClaimAccess, ClaimOutcome, ConfirmClaim, CreateOffer, DispatchDelivery,
     ImportNeeds, ImportPrograms, Keyed, NeedAccess, NewUser, OpenClaim, OpeningNeed, ProgramRow, PublishAreas,
@@ -27,6 +30,7 @@ use serde_json::json;
 
 use super::database::TestDatabase;
 use super::how_far::HowFar;
+use crate::cli::Home;
 
 pub struct Place {
     pub id: AreaId,
@@ -53,6 +57,7 @@ pub struct World {
     pub aggregator: OrganizationId,
     pub officer: UserId,
     keys: AtomicU64,
+    map: OnceLock<Service>,
     _how_far: HowFar,
 }
 
@@ -181,11 +186,23 @@ impl World {
             aggregator: organizations[3],
             officer,
             keys: AtomicU64::new(0),
+            map: OnceLock::new(),
             _how_far: HowFar::writes_of(&store),
             store,
             clock,
             db,
         }
+    }
+
+    /// With the map of a service over its store, by which claims are decided.
+    pub async fn with_map(db: TestDatabase) -> World {
+        let world = World::new(db).await;
+        let home = Home::new();
+        let key = SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made");
+        let service = Service::new(world.store.clone(), key.into());
+        service.load().await.expect("the map is read");
+        assert!(world.map.set(service).is_ok(), "it has none before");
+        world
     }
 
     /// Another server process on the same database, as a second replica has it.

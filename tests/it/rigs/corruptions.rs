@@ -38,7 +38,7 @@ struct Bench {
 
 impl Bench {
     async fn new(db: TestDatabase, dice: &mut Dice) -> Bench {
-        let world = World::new(db).await;
+        let world = World::with_map(db).await;
         random::run(&world, dice.another(), 300).await;
         let home = Home::new();
         let key = Arc::new(SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made"));
@@ -389,7 +389,7 @@ async fn every_corruption_of_the_tables_is_found(db: TestDatabase) {
 
 /// Which topic an entry is kept under says whose trail shows it, and no leaf tells.
 async fn an_entry_is_kept_under_a_claim_only_where_that_claim_made_it(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let home = Home::new();
     let key = Arc::new(SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made"));
     let need = world.needs(&[100]).await[0];

@@ -33,7 +33,7 @@ async fn two_hundred_claimers_of_fifty_needs_in_any_order_all_get_their_turn(db:
 
 async fn crowd(rig: &str, db: TestDatabase, width: usize) {
     let mut dice = Dice::from_environment(rig);
-    let world = Arc::new(World::new(db).await);
+    let world = Arc::new(World::with_map(db).await);
     let needs = world.needs(&vec![1_000_000_000; width]).await;
     let stores = stores(&world).await;
     let count = times(600);

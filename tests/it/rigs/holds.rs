@@ -103,7 +103,7 @@ fn follow(ends: i64, trail: &[AuditRow], line: &ClaimLine, by_now: i64) -> &'sta
 
 async fn a_hold_ends_once_and_never_before_its_time_whoever_is_at_it(db: TestDatabase) {
     let mut dice = Dice::from_environment("a_hold_ends_once_and_never_before_its_time_whoever_is_at_it");
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10; LANES]).await;
     let stores = stores(&world).await;
     let count = times(160);
@@ -205,7 +205,7 @@ async fn clear(world: &World, needs: &[NeedId], claims: impl Iterator<Item = Cla
 
 /// With the real clock and the server's own sweeper. The log tells how late each hold was freed.
 async fn a_server_frees_what_ran_out_by_itself(db: TestDatabase) {
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let needs = world.needs(&[10; 20]).await;
     let _server = App::serve(world.replica().await).await;
     let mut ends = Vec::new();

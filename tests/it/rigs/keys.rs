@@ -96,7 +96,7 @@ async fn send(service: &Service, actor: &Actor, request: ClaimRequest) -> Option
 
 async fn a_key_has_one_effect_and_one_answer_on_every_server_for_ever(db: TestDatabase) {
     let mut dice = Dice::from_environment("a_key_has_one_effect_and_one_answer_on_every_server_for_ever");
-    let world = World::new(db).await;
+    let world = World::with_map(db).await;
     let actor = giver(&world, world.donors[0], "a@donor.example").await;
     let stranger = giver(&world, world.donors[1], "b@donor.example").await;
     // Of the last there is too little for anybody.

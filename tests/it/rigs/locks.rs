@@ -22,7 +22,7 @@ const CALLERS: usize = 12;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_ever_waits_in_a_circle_for_needs() {
     let mut dice = Dice::from_environment("nobody_ever_waits_in_a_circle_for_needs");
-    let world = Arc::new(World::new(TestDatabase::postgres().await).await);
+    let world = Arc::new(World::with_map(TestDatabase::postgres().await).await);
     let needs = world.needs(&[1_000_000; 30]).await;
     let stores = stores(&world).await;
     let (count, begun) = (times(120), Arc::new(AtomicU64::new(0)));

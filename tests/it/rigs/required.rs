@@ -20,7 +20,7 @@ on_both_databases!(what_is_required_is_never_cut_below_what_was_allocated_at_tha
 
 async fn what_is_required_is_never_cut_below_what_was_allocated_at_that_moment(db: TestDatabase) {
     let mut dice = Dice::from_environment("what_is_required_is_never_cut_below_what_was_allocated_at_that_moment");
-    let world = Arc::new(World::new(db).await);
+    let world = Arc::new(World::with_map(db).await);
     let needs: Arc<[NeedId]> = world.needs(&[60; 12]).await.into();
     let stores = stores(&world).await;
     let count = times(200);

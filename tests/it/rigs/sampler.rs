@@ -119,7 +119,7 @@ impl Writer {
 
 async fn no_snapshot_under_load_shows_a_need_beyond_its_bounds_or_its_lines(db: TestDatabase) {
     let mut dice = Dice::from_environment("no_snapshot_under_load_shows_a_need_beyond_its_bounds_or_its_lines");
-    let world = Arc::new(World::new(db).await);
+    let world = Arc::new(World::with_map(db).await);
     let needs: Arc<[NeedId]> = world.needs(&[40; 30]).await.into();
     let stores = stores(&world).await;
     let count = times(1_500);

@@ -147,7 +147,7 @@ struct Rig {
 
 impl Rig {
     async fn new(db: TestDatabase, dice: Dice) -> Rig {
-        let world = World::new(db).await;
+        let world = World::with_map(db).await;
         let needs = world.needs(&[1_000_000; 24]).await;
         let saboteur = Arc::new(Saboteur::default());
         let faults = Faults::new({
