@@ -25,7 +25,7 @@ mod m20260301_000012_first_right;
 mod m20260301_000013_oidc;
 mod m20260301_000014_retention;
 mod m20260301_000015_imported;
-mod m20260301_000016_compressed;
+mod m20260301_000016_cheaper_claims;
 
 pub struct Migrator;
 
@@ -48,7 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000013_oidc::Step),
             Box::new(m20260301_000014_retention::Step),
             Box::new(m20260301_000015_imported::Step),
-            Box::new(m20260301_000016_compressed::Step),
+            Box::new(m20260301_000016_cheaper_claims::Step),
         ]
     }
 }

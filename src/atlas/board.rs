@@ -5,12 +5,13 @@
 
 use super::ground::{BadContents, Ground};
 use super::places::Places;
-use super::totals::Totals;
+use super::totals::{Local, Totals};
+use crate::domain::area::AreaLevel;
 use crate::domain::calendar::{Moment, Period};
 use crate::domain::ids::{ItemId, NeedId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// A change that was taken in.
@@ -78,6 +79,19 @@ pub(super) struct Board {
     apart: BTreeMap<u32, Vec<u32>>,
     totals: Totals,
     public_totals: Totals,
+}
+
+/// What an area's own needs add up to.
+struct Locals {
+    own: Local,
+    /// As the public sees them, where that is something else.
+    rounded: Option<Local>,
+}
+
+impl Locals {
+    fn public(&self) -> &Local {
+        self.rounded.as_ref().unwrap_or(&self.own)
+    }
 }
 
 /// A board in the making.
@@ -159,6 +173,8 @@ impl Board {
 
     pub fn apply(&mut self, ground: &Ground, needs: &[Need]) -> Applied {
         let mut applied = Applied::default();
+        // What the own needs of each area that changes added up to before.
+        let mut were: BTreeMap<u32, Locals> = BTreeMap::new();
         for need in needs {
             let (Some(slot), Some(item)) = (ground.slot_of(need.area), ground.item_number(need.item)) else {
                 applied.skipped += 1;
@@ -169,11 +185,12 @@ impl Board {
             if before.is_some_and(|before| before.version >= need.version) {
                 continue;
             }
+            for slot in before.iter().map(|held| held.slot).chain([slot]) {
+                were.entry(slot).or_insert_with(|| self.locals(ground, slot));
+            }
             let terms = number_of(&mut self.terms, &mut self.known_terms, need);
             let after = held(need, slot, item, terms);
             let before_need = before.map(|before| self.need(ground, &before));
-            let slots: BTreeSet<u32> = before.iter().map(|held| held.slot).chain([slot]).collect();
-            let were: Vec<_> = slots.iter().map(|slot| self.locals(ground, *slot)).collect();
             match place.zip(before) {
                 Some((place, before)) => {
                     self.needs[place as usize] = after;
@@ -189,23 +206,29 @@ impl Board {
                     self.settle(place, after);
                 }
             }
-            for (slot, [was, public_was]) in slots.iter().zip(were) {
-                let [is, public_is] = self.locals(ground, *slot);
-                let mut totals = std::mem::take(&mut self.totals);
-                totals.shift(ground, self, *slot, &was, &is);
-                self.totals = totals;
-                let mut totals = std::mem::take(&mut self.public_totals);
-                totals.shift(ground, self, *slot, &public_was, &public_is);
-                self.public_totals = totals;
-            }
             applied.changes.push(NeedChange { before: before_need, after: *need });
+        }
+        // One after another: an area above that is counted anew meanwhile counts what the others are now, and
+        // where they are the reason for its most urgent need, they will have it counted once more.
+        for (slot, was) in were {
+            let is = self.locals(ground, slot);
+            let mut totals = std::mem::take(&mut self.totals);
+            totals.shift(ground, self, slot, &was.own, &is.own);
+            self.totals = totals;
+            let mut totals = std::mem::take(&mut self.public_totals);
+            totals.shift(ground, self, slot, was.public(), is.public());
+            self.public_totals = totals;
         }
         applied
     }
 
-    /// What the area's own needs add up to, as they are and as the public sees them.
-    fn locals(&self, ground: &Ground, slot: u32) -> [super::totals::Local; 2] {
-        [self.totals.local(ground, self, slot), self.public_totals.local(ground, self, slot)]
+    /// What the area's own needs add up to.
+    fn locals(&self, ground: &Ground, slot: u32) -> Locals {
+        let rounded = ground.level(slot) == AreaLevel::Rt;
+        Locals {
+            own: self.totals.local(ground, self, slot),
+            rounded: rounded.then(|| self.public_totals.local(ground, self, slot)),
+        }
     }
 
     /// Takes a need out of what is kept apart at a slot.

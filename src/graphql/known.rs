@@ -5,6 +5,9 @@
 //! its value has. So a document is known together with the shapes of variables that it was asked with:
 //! which keys they have, and of what kind what stands there is. Values of the right kind that are wrong are
 //! found when they are read, as they always were.
+//!
+//! A document that changes something cannot be run again in other words. It is known by shapes that are exact:
+//! whatever validation looks at in a value is in them, so with a known one it would find nothing.
 
 use async_graphql::Value;
 use async_graphql::Variables;
@@ -31,6 +34,7 @@ pub(super) struct Known {
 struct Entry {
     document: Arc<ExecutableDocument>,
     shapes: Vec<u64>,
+    exact: bool,
 }
 
 impl Known {
@@ -41,15 +45,20 @@ impl Known {
         }
         let documents = self.documents.read().unwrap_or_else(PoisonError::into_inner);
         let entry = documents.get(text)?;
-        entry.shapes.contains(&self.shape(variables)).then(|| entry.document.clone())
+        entry.shapes.contains(&self.shape(variables, entry.exact)).then(|| entry.document.clone())
     }
 
     /// What to remember of a request before it is run; `None` where it is not of use.
     pub fn note(&self, text: &str, variables: &Variables, document: &ExecutableDocument) -> Option<Note> {
-        let only_asks = document.operations.iter().all(|(_, operation)| operation.node.ty == OperationType::Query);
-        let note =
-            || Note { text: text.to_owned(), shape: self.shape(variables), document: Arc::new(document.clone()) };
-        (text.len() <= LONGEST && only_asks).then(note)
+        let is = |kind| document.operations.iter().all(|(_, operation)| operation.node.ty == kind);
+        let exact = is(OperationType::Mutation);
+        let note = || Note {
+            text: text.to_owned(),
+            shape: self.shape(variables, exact),
+            exact,
+            document: Arc::new(document.clone()),
+        };
+        (text.len() <= LONGEST && (exact || is(OperationType::Query))).then(note)
     }
 
     /// The request was answered without an error, so it was valid.
@@ -58,17 +67,21 @@ impl Known {
         if documents.len() >= MOST && !documents.contains_key(&note.text) {
             documents.clear();
         }
-        let entry = documents.entry(note.text).or_insert(Entry { document: note.document, shapes: Vec::new() });
+        let entry = documents.entry(note.text).or_insert(Entry {
+            document: note.document,
+            shapes: Vec::new(),
+            exact: note.exact,
+        });
         if entry.shapes.len() < SHAPES && !entry.shapes.contains(&note.shape) {
             entry.shapes.push(note.shape);
         }
     }
 
-    fn shape(&self, variables: &Variables) -> u64 {
+    fn shape(&self, variables: &Variables, exact: bool) -> u64 {
         let mut hash = self.hashes.build_hasher();
         for (name, value) in variables.iter() {
             name.hash(&mut hash);
-            shape_of(value, &mut hash);
+            shape_of(value, exact, &mut hash);
         }
         hash.finish()
     }
@@ -77,14 +90,18 @@ impl Known {
 pub(super) struct Note {
     text: String,
     shape: u64,
+    exact: bool,
     document: Arc<ExecutableDocument>,
 }
 
 /// The guard has bounded how deeply values nest. Lists of the same kind of thing are alike, however long.
-fn shape_of(value: &Value, hash: &mut impl Hasher) {
+fn shape_of(value: &Value, exact: bool, hash: &mut impl Hasher) {
     match value {
         Value::Null => 0u8.hash(hash),
-        Value::Number(_) => 1u8.hash(hash),
+        Value::Number(number) => (1u8, exact && number.is_f64(), exact && number.is_u64()).hash(hash),
+        // A word that may be one of an enum's counts as itself.
+        Value::String(text) if exact && is_word(text) => (9u8, text.as_str()).hash(hash),
+        Value::Enum(name) if exact => (9u8, name.as_str()).hash(hash),
         Value::String(_) | Value::Enum(_) => 2u8.hash(hash),
         Value::Boolean(_) => 3u8.hash(hash),
         Value::Binary(_) => 4u8.hash(hash),
@@ -94,7 +111,7 @@ fn shape_of(value: &Value, hash: &mut impl Hasher) {
             for item in items {
                 // What stands in a list is told apart from its neighbour alone.
                 let mut own = std::hash::DefaultHasher::new();
-                shape_of(item, &mut own);
+                shape_of(item, exact, &mut own);
                 let own = own.finish();
                 if before != Some(own) {
                     own.hash(hash);
@@ -107,11 +124,16 @@ fn shape_of(value: &Value, hash: &mut impl Hasher) {
             7u8.hash(hash);
             for (name, field) in fields {
                 name.as_str().hash(hash);
-                shape_of(field, hash);
+                shape_of(field, exact, hash);
             }
             8u8.hash(hash);
         }
     }
+}
+
+/// Only such may be the name of an enum's value: all of ours are in capitals.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 #[cfg(test)]
@@ -144,8 +166,27 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_is_validated_each_time() {
-        let text = "mutation { signOut }";
+    fn what_changes_something_is_known_by_all_that_validation_looks_at() {
+        let known = Known::default();
+        let text = "mutation($input: ClaimNeedsInput!) { claimNeeds(input: $input) { __typename } }";
+        let document = parse_query(text).expect("a document");
+        let asked = |key: &str, quantity: serde_json::Value, word: &str| {
+            let line = json!({"needId": "need-1", "quantity": quantity});
+            variables(json!({"input": {"idempotencyKey": key, "lines": [line], "onConflict": word}}))
+        };
+        known.keep(known.note(text, &asked("a-1", json!(1), "REFUSE"), &document).expect("a change"));
+        let like = |variables: Variables| known.find(text, &variables).is_some();
+        assert!(like(asked("b-2", json!(7), "REFUSE")), "another key and quantity");
+        assert!(!like(asked("b-2", json!(7), "TAKE_FREE")), "another word");
+        assert!(!like(asked("b-2", json!(7), "NONSENSE")), "a word that is none");
+        assert!(!like(asked("b-2", json!(7.5), "REFUSE")), "a fraction");
+        assert!(!like(asked("b-2", json!(-7), "REFUSE")), "less than nothing");
+        assert!(!like(asked("b-2", json!("7"), "REFUSE")), "a text");
+    }
+
+    #[test]
+    fn a_document_that_asks_and_changes_is_validated_each_time() {
+        let text = "query A { overview { needs } } mutation B { signOut }";
         let document = parse_query(text).expect("a document");
         assert!(Known::default().note(text, &Variables::default(), &document).is_none());
     }

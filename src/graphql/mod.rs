@@ -116,7 +116,8 @@ pub async fn answer(engine: &Engine, request: Request, service: &Service, actor:
     response
 }
 
-/// As [`answer`], as JSON; a document that is known is not parsed and validated again.
+/// As [`answer`], as JSON; a document that is known is not parsed and validated again. What changes something is run
+/// once, whatever comes of it.
 pub async fn answer_as_text(
     engine: &Engine,
     request: Request,
@@ -130,13 +131,14 @@ pub async fn answer_as_text(
         again.operation_name.clone_from(&request.operation_name);
         let admitted = guard::admit_parsed(&mut again, (*document).clone(), &guard::Limits::default());
         let admitted = admitted.map_err(refused_by_guard);
-        response = match admitted.and_then(|()| beside(again, service, actor.clone(), visit.clone())) {
-            Ok(again) => Some(run(&engine.trusting, again.data(AsText), service).await),
-            Err(refusal) => Some(errors::refused(refusal)),
-        };
+        if let Ok(mut again) = admitted.and_then(|()| beside(again, service, actor.clone(), visit.clone())) {
+            let changes = is_mutation(&mut again);
+            let found = run(&engine.trusting, again.data(AsText), service).await;
+            // Nothing is changed by a question: what went wrong is said in the words of the validation.
+            response = Some(found).filter(|found| changes || found.is_ok());
+        }
     }
-    // Nothing is changed by a question: what went wrong is said in the words of the validation.
-    let mut response = match response.filter(Response::is_ok) {
+    let mut response = match response {
         Some(response) => response,
         None => match admit(request, service, actor, visit) {
             Ok(mut request) => {

@@ -27,8 +27,9 @@ impl Store {
         };
         match self.dialect {
             Dialect::Postgres => {
-                let pools = [&self.writer, &self.opener, &self.swift].map(|pool| pool.get_postgres_connection_pool());
-                count(pools.iter().map(|p| p.size()).sum(), pools.iter().map(|p| p.num_idle()).sum())
+                let pools = [&self.writer, &self.opener].map(|pool| pool.get_postgres_connection_pool());
+                let swift = u32::from(self.swift.is_connected());
+                count(swift + pools.iter().map(|p| p.size()).sum::<u32>(), pools.iter().map(|p| p.num_idle()).sum())
             }
             Dialect::Sqlite => {
                 let (writer, reader) =

@@ -107,7 +107,7 @@ impl Queue {
     /// How many of the last group's callers may be on their way back: half of them, where it had any
     /// company at all.
     fn expected(&self) -> usize {
-        self.state().last / 2
+        self.state().last * 3 / 4
     }
 }
 

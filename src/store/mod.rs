@@ -37,6 +37,7 @@ mod programs;
 mod recent;
 mod rows;
 mod shape;
+mod swift;
 mod write;
 
 pub use accounts::{
@@ -93,6 +94,7 @@ use sea_orm::{
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use swift::Swift;
 use tokio::sync::watch;
 
 /// Who is written down as the author of a change.
@@ -116,8 +118,8 @@ pub struct Store {
     writer: DatabaseConnection,
     /// For claims that are decided together: few connections, so that each keeps its plans and caches warm.
     opener: DatabaseConnection,
-    /// For groups that are written by one statement: it waits for nobody.
-    swift: DatabaseConnection,
+    /// For groups that are written by one statement.
+    swift: swift::Swift,
     reader: DatabaseConnection,
     /// For those who follow: connections of their own, so that whatever fills or blocks the others does
     /// not stop the map.
@@ -188,7 +190,7 @@ impl Store {
                 }
                 let reader = connect(dialect, sqlite_options(url, options.connections, true, false)).await?;
                 let watching = watching(sqlite_options(url, WATCHERS, true, false));
-                (writer.clone(), writer.clone(), writer, reader, connect(dialect, watching).await?)
+                (writer.clone(), writer, Swift::default(), reader, connect(dialect, watching).await?)
             }
             Dialect::Postgres => {
                 let usual = [("statement_timeout", "5s")];
@@ -197,7 +199,7 @@ impl Store {
                 // read all of it when it has grown.
                 let openers = [usual[0], ("enable_seqscan", "off")];
                 let swift = [openers[0], openers[1], ("lock_timeout", WAITS_FOR_NOBODY)];
-                let swift = connect(dialect, with_few(postgres_options(url, 1, &swift))).await?;
+                let swift = Swift::new(connect(dialect, with_few(postgres_options(url, 1, &swift))).await?);
                 let openers = with_few(postgres_options(url, group::CONNECTIONS, &openers));
                 let watching = watching(postgres_options(url, WATCHERS, &[("statement_timeout", "2s")]));
                 (pool.clone(), connect(dialect, openers).await?, swift, pool, connect(dialect, watching).await?)
@@ -284,7 +286,8 @@ impl Store {
     /// is told that the database is not available.
     pub async fn close(&self) {
         self.running.closed().await;
-        for pool in [&self.watcher, &self.reader, &self.swift, &self.opener, &self.writer] {
+        self.swift.close().await;
+        for pool in [&self.watcher, &self.reader, &self.opener, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "a connection was not closed properly");
             }

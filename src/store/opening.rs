@@ -12,7 +12,7 @@ use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Done, Lines, Wait};
-use super::recent::{Recollection, Terms};
+use super::recent::{FRESH, Recollection, Terms};
 use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
 use super::{Author, Store, audit, people};
@@ -174,12 +174,13 @@ pub(super) struct Plan {
 }
 
 /// What the statement of a [`Plan`] answers.
-#[derive(FromQueryResult)]
 pub(super) struct PlanRow {
     pub xid: i64,
-    clock: i64,
-    claims: Option<String>,
-    lines: Option<String>,
+    /// As it was when the statement arrived.
+    pub clock: i64,
+    /// Ids drawn for groups to come.
+    pub claims: Option<String>,
+    pub lines: Option<String>,
 }
 
 impl Plan {
@@ -256,9 +257,14 @@ impl PlanRow {
             Some(list) => Ok([kept, numbers(&list)?].concat()),
             None => Ok::<_, StoreError>(kept),
         };
+        // Both are ahead by as long as their reading took, so the one that says less is the better.
+        let now_by =
+            |read: Stopwatch, clock: i64| clock + i64::try_from(read.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let newer = terms.read.elapsed() > FRESH || now_by(sent, self.clock) < now_by(terms.read, terms.clock);
+        let (read, clock) = if newer { (sent, self.clock) } else { (terms.read, terms.clock) };
         Ok(Terms {
-            read: sent,
-            clock: self.clock,
+            read,
+            clock,
             claim_ids: drawn(terms.claim_ids, self.claims)?,
             line_ids: drawn(terms.line_ids, self.lines)?,
             ..terms

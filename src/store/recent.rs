@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How old a reading of the clock, of terms and of drawn ids may be.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// Groups that go the long way after one that was tried in vain, at most: where several servers claim
 /// the same needs, each is behind the others.

@@ -5,7 +5,7 @@ use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
 use super::faults::{self, Fault, FaultStep, Faults};
 use super::ledger::Done;
-use super::opening::{Plan, PlanRow, Verdict};
+use super::opening::{Plan, Verdict};
 use super::recent::Terms;
 use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
@@ -385,10 +385,8 @@ impl Store {
         }
         self.metrics.stated();
         let started = Stopwatch::start();
-        // To the end of the answer and not just to its first row: the transaction ends behind that.
-        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
-        let rows = match self.swift.query_all_raw(statement).await {
-            Ok(rows) => rows,
+        let row = match self.swift.run(sql, values).await {
+            Ok(row) => row,
             Err(e) => {
                 let error = StoreError::from_db(self.dialect, &e);
                 return match self.dialect.explain(&e) {
@@ -402,10 +400,6 @@ impl Store {
         if told == Fault::AnswerLost {
             return Attempt::Unknown((verdicts, None), faults::injected());
         }
-        let row = rows.first().map(|row| PlanRow::from_query_result(row, ""));
-        let Some(Ok(row)) = row else {
-            return Attempt::Unknown((verdicts, None), StoreError::corrupt("answer to a claim"));
-        };
         let commit = Commit { needs: done.needs, reload: false, position: Some(row.xid) };
         Attempt::Done((verdicts, row.renew(terms, started).ok()), commit)
     }

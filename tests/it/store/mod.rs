@@ -2,6 +2,7 @@
 
 mod areas;
 mod audit;
+mod by_map;
 mod constraints;
 mod feed;
 mod migrations;

@@ -1,0 +1,137 @@
+//! Claims that are decided by what the map says of their needs: what it has wrong decides nothing.
+
+use salur::domain::claim::ClaimStatus;
+use salur::domain::ids::NeedId;
+use salur::domain::need::Need;
+use salur::store::{ClaimOutcome, CloseNeed, OnMap};
+
+use crate::harness::books::check_books;
+use crate::harness::database::TestDatabase;
+use crate::harness::world::{ANY_NEED, World};
+use crate::on_both_databases;
+
+on_both_databases!(
+    what_another_server_has_taken_is_not_given_again_whatever_the_map_says,
+    a_hold_that_has_run_out_ends_although_the_map_has_enough_without_it,
+    a_key_that_was_used_on_another_server_is_found_and_not_used_again,
+    a_need_that_was_closed_elsewhere_takes_no_claim,
+);
+
+/// What a claim of the first donor comes to: how much of the need it got.
+async fn claims(world: &World, need: NeedId, quantity: i64) -> Result<i64, i64> {
+    match world.store.execute(world.asks(world.donors[0], &[(need, quantity)])).await {
+        Ok(ClaimOutcome::Accepted { claim, .. }) => Ok(world.line(claim, need).await.quantity.get()),
+        Ok(ClaimOutcome::Refused { refusals, .. }) => Err(refusals[0].free.get()),
+        Err(error) => panic!("a claim is decided, but: {error}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_follows_another_takes_one_exchange_on_postgres() {
+    let world = World::with_map(TestDatabase::postgres().await).await;
+    let needs = world.needs(&[100, 100]).await;
+    let statements = async |need: NeedId| {
+        let before = world.store.metrics().statements();
+        world.store.execute(world.asks(world.donors[0], &[(need, 1)])).await.expect("it is decided");
+        world.store.metrics().statements() - before
+    };
+    // A need that nobody has claimed yet is on the map as well as any other.
+    assert!(statements(needs[0]).await > 1, "the first one reads the clock and the programs' terms");
+    // Once in a second, and on a machine that has other things to do, they are read anew.
+    let mut taken = Vec::new();
+    for place in 1..=20 {
+        taken.push(statements(needs[place % 2]).await);
+    }
+    assert!(taken.iter().filter(|count| **count == 1).count() >= 10, "{taken:?}");
+    // A refusal names what is free and when more will be: the database is asked.
+    assert_eq!(claims(&world, needs[0], 90).await, Err(89));
+    assert_eq!(claims(&world, needs[0], 89).await, Ok(89));
+    assert_eq!(world.counters(needs[0]).await, (100, 100, 0));
+    check_books(&world).await;
+}
+
+async fn what_another_server_has_taken_is_not_given_again_whatever_the_map_says(db: TestDatabase) {
+    let world = World::with_map(db).await;
+    let other = world.replica().await;
+    let need = world.needs(&[100]).await[0];
+    assert_eq!(claims(&world, need, 1).await, Ok(1));
+    for round in 1..=12 {
+        // Nobody tells our map of it.
+        other.execute(world.asks(world.donors[1], &[(need, 7)])).await.expect("it is decided");
+        assert_eq!(claims(&world, need, 1).await, Ok(1), "round {round}");
+        assert_eq!(world.counters(need).await, (100, 1 + 8 * round, 0), "round {round}");
+    }
+    assert_eq!(claims(&world, need, 4).await, Err(3));
+    assert_eq!(claims(&world, need, 3).await, Ok(3));
+    check_books(&world).await;
+}
+
+async fn a_hold_that_has_run_out_ends_although_the_map_has_enough_without_it(db: TestDatabase) {
+    let world = World::with_map(db).await;
+    let need = world.needs(&[100]).await[0];
+    let held = world.holds(world.donors[1], &[(need, 40)]).await;
+    assert_eq!(claims(&world, need, 5).await, Ok(5));
+    world.wait(86_401);
+    assert_eq!(claims(&world, need, 5).await, Ok(5));
+    assert_eq!(world.line(held, need).await.status, ClaimStatus::Expired);
+    assert_eq!(world.counters(need).await, (100, 5, 0));
+    check_books(&world).await;
+}
+
+async fn a_key_that_was_used_on_another_server_is_found_and_not_used_again(db: TestDatabase) {
+    let world = World::with_map(db).await;
+    let other = world.replica().await;
+    let needs = world.needs(&[100, 100]).await;
+    assert_eq!(claims(&world, needs[0], 1).await, Ok(1));
+    let ask = world.asks(world.donors[1], &[(needs[1], 5)]);
+    let first = other.execute(ask.clone()).await.expect("it is decided");
+    let again = world.store.execute(ask).await.expect("it is found");
+    let id = |outcome: &ClaimOutcome| match outcome {
+        ClaimOutcome::Accepted { claim, replayed, .. } => (*claim, *replayed),
+        ClaimOutcome::Refused { .. } => panic!("there is enough: {outcome:?}"),
+    };
+    assert_eq!((id(&first).1, id(&again)), (false, (id(&first).0, true)));
+    assert_eq!(world.counters(needs[1]).await, (100, 5, 0));
+    check_books(&world).await;
+}
+
+/// Closes a need on a server of its own.
+async fn close(world: &World, need: NeedId) {
+    let close = CloseNeed {
+        author: Some(world.officer),
+        access: ANY_NEED,
+        id: need,
+        expected_version: world.need(need).await.version,
+        reason: "served by neighbours".into(),
+    };
+    world.replica().await.execute(close).await.expect("it is closed");
+}
+
+async fn a_need_that_was_closed_elsewhere_takes_no_claim(db: TestDatabase) {
+    let world = World::with_map(db).await;
+    let needs = world.needs(&[100, 100]).await;
+    assert_eq!(claims(&world, needs[0], 1).await, Ok(1));
+    close(&world, needs[1]).await;
+    assert_eq!(claims(&world, needs[1], 1).await, Err(0));
+    check_books(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_map_of_another_life_of_the_database_decides_nothing() {
+    let world = World::new(TestDatabase::postgres().await).await;
+    let needs = world.needs(&[100, 100]).await;
+    let open = world.need(needs[0]).await;
+    close(&world, needs[0]).await;
+    // As after a fail-over that lost something: the version that the map knows stands for another state.
+    let version = world.need(needs[0]).await.version;
+    let lost = [Need { version, ..open }, world.need(needs[1]).await];
+    world.store.recall_by(move |asked| {
+        let needs = lost.iter().filter(|need| asked.contains(&need.id)).copied().collect();
+        Some(OnMap { needs, server: 1 })
+    });
+    for _ in 0..3 {
+        assert_eq!(claims(&world, needs[1], 1).await, Ok(1));
+        assert_eq!(claims(&world, needs[0], 1).await, Err(0));
+    }
+    check_books(&world).await;
+}
