@@ -62,14 +62,14 @@ nation: ## Write a made-up nation's files, as import reads them
 # For a part: make bench args='kinds=view4km,nearest connections=16 rounds=9'
 bench: ## Measure the map beside PostGIS and PostGraphile; size=nation: 1.2 million RT (docs/benchmarks.md)
 	scripts/node-modules.sh benches/map/node
-	scripts/with-postgis.sh cargo bench --bench map -- size=$(or $(size),jakarta) $(args)
+	scripts/with-postgis.sh cargo bench --profile release --bench map -- size=$(or $(size),jakarta) $(args)
 
 # For a part: make bench-claims args='connections=16 rounds=9 only=ours-postgres'
 bench-claims: ## Measure claims beside hand-written SQL (docs/benchmarks.md)
-	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --bench claims -- $(args)
+	SALUR_TEST_POSTGRES_FSYNC=on scripts/with-postgres.sh cargo bench --profile release --bench claims -- $(args)
 
 bench-index: ## Measure the map's index beside rstar and a packed tree (docs/decisions/0027)
-	cargo bench --bench index -- $(args)
+	cargo bench --profile release --bench index -- $(args)
 
 phone: web/dist/index.html ## Measure how soon a plain phone shows the demo city (docs/benchmarks.md)
 	cargo build --release

@@ -42,6 +42,8 @@ UnsortedLocks         rigs::locks::
 EarlyExpiry           rigs::holds::
 ExpiryForgetsTheLine  claims::scenarios:: rigs::holds::
 SilentExpiry          claims::random::
+AnyLife               store::by_map::
+DueIgnored            store::by_map::
 UntoldFollowers       store::feed::
 CursorOnId            store::feed::
 AnswerBeforeCommit    claims::random::

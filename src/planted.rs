@@ -32,6 +32,10 @@ bugs! {
     ExpiryForgetsTheLine,
     /// What runs out leaves no entry in the log.
     SilentExpiry,
+    /// A claim that the map decides is written on whichever server, in whichever life of the database.
+    AnyLife,
+    /// A claim that the map decides leaves holds on its needs that have run out.
+    DueIgnored,
     /// Followers are not told of what has changed.
     UntoldFollowers,
     /// A follower's cursor on PostgreSQL is the last id that it saw.

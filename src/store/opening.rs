@@ -230,10 +230,12 @@ impl Plan {
         let unless = |named: &[String]| {
             let (server, needs, offset, now) = (&named[0], &named[1], &named[2], &named[3]);
             let clock = format!("(extract(epoch FROM statement_timestamp()) * 1000000)::bigint + {offset}");
+            let other =
+                format!("{} {} {server}", Dialect::Postgres.server(), if planted!(AnyLife) { "<" } else { "<>" });
+            let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
             format!(
-                "{} <> {server} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
-                 WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = 'HELD' AND expires_at <= {clock})",
-                Dialect::Postgres.server()
+                "{other} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
+                 WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})"
             )
         };
         let answer = |named: &[String]| {
