@@ -1,5 +1,5 @@
 //! Audit entries are compressed where PostgreSQL can do it quickly. A claim's entries say the same over and
-//! over: a tenth of the bytes is left, and writing fewer of them costs less than making them few.
+//! over: a ninth of the bytes is left, and writing fewer of them costs less than making them few.
 //!
 //! And the references of claim lines are looked up one by one: a plan that was made while there were few claims read
 //! all of them for every look, and a claim came to cost more the more there were.
