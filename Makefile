@@ -2,6 +2,8 @@
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SALUR := $(TARGET_DIR)/release/salur
+# What a planted bug needs to get into a build.
+PLANTED := profile.release.package.salur.debug-assertions=true
 DEMO := sqlite://salur-data/demo.db
 
 .PHONY: help run web web-test web-journeys phone picture test check torture bless nation bench bench-claims bench-index
@@ -40,6 +42,7 @@ picture: ## Take the README's picture anew from the demo city
 test: web-test ## Check format and lints, then run all tests on both databases and in a browser
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --release --all-targets --features planted --config $(PLANTED) -- -D warnings
 	scripts/node-modules.sh tests/node
 	scripts/with-postgres.sh cargo test --release --workspace
 	$(MAKE) web-journeys
