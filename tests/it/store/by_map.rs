@@ -69,12 +69,16 @@ async fn what_another_server_has_taken_is_not_given_again_whatever_the_map_says(
 async fn a_hold_that_has_run_out_ends_although_the_map_has_enough_without_it(db: TestDatabase) {
     let world = World::with_map(db).await;
     let need = world.needs(&[100]).await[0];
-    let held = world.holds(world.donors[1], &[(need, 40)]).await;
-    assert_eq!(claims(&world, need, 5).await, Ok(5));
-    world.wait(86_401);
-    assert_eq!(claims(&world, need, 5).await, Ok(5));
-    assert_eq!(world.line(held, need).await.status, ClaimStatus::Expired);
-    assert_eq!(world.counters(need).await, (100, 5, 0));
+    // More than once: where the clock was read slowly a claim is decided by the database.
+    for _ in 0..10 {
+        let held = world.holds(world.donors[1], &[(need, 40)]).await;
+        assert_eq!(claims(&world, need, 1).await, Ok(1));
+        world.wait(86_401);
+        assert_eq!(claims(&world, need, 5).await, Ok(5));
+        assert_eq!(world.line(held, need).await.status, ClaimStatus::Expired);
+        assert_eq!(world.counters(need).await, (100, 5, 0));
+        world.wait(86_401);
+    }
     check_books(&world).await;
 }
 
