@@ -55,6 +55,7 @@ async fn a_first_right_is_told_to_all_and_planned_for_neighbours_alone(db: TestD
     rows.iter_mut().filter(|r| r.program_key == FOOD.0).for_each(|r| r.first_right_hours = 2);
     let programs = ImportPrograms { author: None, rows, dry_run: false };
     town.store().execute(programs).await.expect("programs are taken");
+    town.app.service.poll().await.expect("the map is read anew with them");
     let (organization, key) = neighbour(&town).await;
     let (here, there) = (town.need(RT_11, FOOD, 100).await, town.need(RT_21, FOOD, 100).await);
 
