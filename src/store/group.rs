@@ -104,8 +104,8 @@ impl Queue {
         group
     }
 
-    /// How many of the last group's callers may be on their way back: half of them, where it had any
-    /// company at all.
+    /// How many of the last group's callers are waited for: most of them, since a larger group costs less for
+    /// each; nobody where one came alone.
     fn expected(&self) -> usize {
         self.state().last * 3 / 4
     }
