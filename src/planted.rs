@@ -32,7 +32,7 @@ bugs! {
     ExpiryForgetsTheLine,
     /// What runs out leaves no entry in the log.
     SilentExpiry,
-    /// A claim that the map decides is written on whichever server, in whichever life of the database.
+    /// A claim that the map decides is written on whichever server, whatever was restored there.
     AnyLife,
     /// A claim that the map decides leaves holds on its needs that have run out.
     DueIgnored,

@@ -105,8 +105,8 @@ struct Look {
     seen: Seen,
     /// Empty since a look has failed: the next one may be at another life of the database.
     life: String,
-    /// As [`Cursor::server`].
-    server: i64,
+    /// As [`Cursor::incarnation`].
+    incarnation: Arc<str>,
     /// The transaction that has been open for longest, and since when we know it.
     oldest: Option<(i64, Stopwatch)>,
 }
@@ -171,8 +171,10 @@ impl Service {
 
     /// Needs as the map has them, where its last look at the database has not failed.
     fn on_map(&self, needs: &[NeedId]) -> Option<OnMap> {
-        let server = self.0.following.looked.borrow().as_ref().filter(|look| !look.life.is_empty())?.server;
-        Some(OnMap { needs: self.atlas().records(needs)?, server })
+        let looked = self.0.following.looked.borrow();
+        let incarnation = looked.as_ref().filter(|look| !look.life.is_empty())?.incarnation.clone();
+        drop(looked);
+        Some(OnMap { needs: self.atlas().records(needs)?, incarnation })
     }
 
     fn take_in(&self, needs: &[Need]) {
@@ -497,7 +499,7 @@ impl Look {
             as_of: cursor.as_of,
             seen: cursor.seen.clone(),
             life: cursor.life.clone(),
-            server: cursor.server,
+            incarnation: cursor.incarnation.clone(),
             oldest: oldest.map(|oldest| known.filter(|(known, _)| *known == oldest).unwrap_or((oldest, begun))),
         }
     }

@@ -150,11 +150,15 @@ impl Dialect {
         }
     }
 
-    /// When the server was started, in microseconds: no two servers of one database start at the same moment.
-    pub fn server(self) -> &'static str {
+    /// A text that no other server of the same database says, and none on which it was restored in place: when the
+    /// server was started, and the number of a table, which is another one where it was made anew. Costs nothing to
+    /// ask, unlike a [life](super::feed::LIFE).
+    pub fn incarnation(self) -> &'static str {
         match self {
-            Dialect::Postgres => "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint",
-            Dialect::Sqlite => "0",
+            Dialect::Postgres => {
+                "concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), 'change_log'::regclass::oid)"
+            }
+            Dialect::Sqlite => "'file'",
         }
     }
 

@@ -30,6 +30,7 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// How far a follower has read, and when.
@@ -40,8 +41,8 @@ pub struct Cursor {
     pub as_of: Moment,
     /// Which life of which database `seen` counts in, as a digest.
     pub life: String,
-    /// When the server started that was asked, in microseconds; 0 on SQLite.
-    pub server: i64,
+    /// Which database on which server was asked: see [`Dialect::incarnation`].
+    pub incarnation: Arc<str>,
     id: i64,
     edition: i64,
     programs: i64,
@@ -144,7 +145,7 @@ struct Marks {
     epoch: String,
     life: String,
     standby: bool,
-    server: i64,
+    incarnation: String,
     id: i64,
     edition: i64,
     programs: i64,
@@ -162,7 +163,7 @@ impl Marks {
             seen: self.seen.parse().map_err(|()| StoreError::corrupt("snapshot"))?,
             as_of: Moment(self.now + store.clock.offset_micros()),
             life,
-            server: self.server,
+            incarnation: self.incarnation.into(),
             id: self.id,
             edition: self.edition,
             programs: self.programs,
@@ -243,9 +244,9 @@ fn marks_sql(store: &Store) -> String {
             "FALSE",
         ),
     };
-    let server = store.dialect.server();
+    let incarnation = store.dialect.incarnation();
     format!(
-        "SELECT {seen} AS seen, {now} AS now, {life} AS life, {standby} AS standby, {server} AS server, (SELECT epoch FROM feed) AS epoch,
+        "SELECT {seen} AS seen, {now} AS now, {life} AS life, {standby} AS standby, {incarnation} AS incarnation, (SELECT epoch FROM feed) AS epoch,
          COALESCE((SELECT max(id) FROM change_log), 0) AS id, COALESCE((SELECT min(id) FROM change_log), 0) AS oldest,
          COALESCE((SELECT max(id) FROM edition), 0) AS edition,
          CAST(COALESCE((SELECT sum(version) FROM program), 0) + COALESCE((SELECT sum(version) FROM item), 0)

@@ -220,7 +220,7 @@ impl Plan {
         let short = claim_ids.len() < SPARE * claims_used || line_ids.len() < SPARE * lines_used;
         let drawn = |used: usize| Value::from(if short { (2 * SPARE * used) as i64 } else { 0 });
         let more = vec![
-            map.server.into(),
+            map.incarnation.to_string().into(),
             array_column(ids.iter()).into(),
             offset.into(),
             now.0.into(),
@@ -228,10 +228,10 @@ impl Plan {
             drawn(lines_used),
         ];
         let unless = |named: &[String]| {
-            let (server, needs, offset, now) = (&named[0], &named[1], &named[2], &named[3]);
+            let (incarnation, needs, offset, now) = (&named[0], &named[1], &named[2], &named[3]);
             let clock = format!("(extract(epoch FROM statement_timestamp()) * 1000000)::bigint + {offset}");
-            let other =
-                format!("{} {} {server}", Dialect::Postgres.server(), if planted!(AnyLife) { "<" } else { "<>" });
+            let differs = if planted!(AnyLife) { "= '' AND '' =" } else { "<>" };
+            let other = format!("{} {differs} {incarnation}", Dialect::Postgres.incarnation());
             let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
             format!(
                 "{other} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line

@@ -9,9 +9,9 @@
 //! Why the map cannot mislead:
 //! - a need is taken as of one version, and the write is guarded by that version and by what was reserved:
 //!   whatever changes a need gives it a new version;
-//! - versions count in one life of one database: the server that is asked must have started when the
-//!   one did that the map was last held against. A standby that took over and a restored copy have
-//!   started later;
+//! - versions count in one life of one database: it must be the one on the one server that the map was last
+//!   held against ([`Dialect::incarnation`](super::dialect::Dialect::incarnation)). A standby that took over was
+//!   started at another moment, and what was restored has tables of its own;
 //! - that no hold on these needs has run out is looked up by the same statement, and that no key has been
 //!   used is seen to by the keys' index;
 //! - the clock is a reading of the database's, not older than a second, and the time since it was asked for. So
@@ -42,8 +42,8 @@ const LONGEST_PAUSE: u32 = 64;
 #[derive(Debug, Clone)]
 pub struct OnMap {
     pub needs: Vec<Need>,
-    /// When the server started that the map was last held against: see [`super::Cursor`].
-    pub server: i64,
+    /// What the map was last held against: see [`Cursor::incarnation`](super::Cursor::incarnation).
+    pub incarnation: Arc<str>,
 }
 
 /// Answers with these needs, or with nothing where the map lacks one of them or may be another life's.
