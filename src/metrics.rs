@@ -34,7 +34,9 @@ struct Handles {
     expired: Counter,
     queue: Gauge,
     group: Histogram,
+    groups: Family<Decided, Counter>,
     commit_seconds: Histogram,
+    statement_seconds: Histogram,
     retries: Counter,
     statements: Counter,
     feed_lag: Seconds,
@@ -71,6 +73,11 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decided {
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Connections {
     state: &'static str,
 }
@@ -88,6 +95,16 @@ pub enum Claimed {
     Refused,
     /// The key had been used: the first outcome was told again.
     Replayed,
+}
+
+/// By what a group of claims was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By the map, in one statement.
+    Map,
+    /// By the map, and it was not so: the database decides.
+    Vain,
+    Database,
 }
 
 /// What an attempt to hand a message over came to.
@@ -148,7 +165,19 @@ impl Metrics {
             expired: named(&mut registry, "claim_lines_expired", "Held lines that ran out", Counter::default()),
             queue: named(&mut registry, "writer_queue", "Writes that wait for their turn", Gauge::default()),
             group: named(&mut registry, "group_size", "Writes in one transaction", Histogram::new(GROUPS)),
+            groups: named(
+                &mut registry,
+                "claim_groups",
+                "Groups of claims that were decided, by what",
+                Family::default(),
+            ),
             commit_seconds: named(&mut registry, "commit_seconds", "Seconds that COMMIT took", seconds()),
+            statement_seconds: named(
+                &mut registry,
+                "claim_statement_seconds",
+                "Seconds of a statement that is a group's whole transaction",
+                seconds(),
+            ),
             retries: named(
                 &mut registry,
                 "transaction_retries",
@@ -192,6 +221,9 @@ impl Metrics {
         for outcome in [Claimed::Accepted, Claimed::Refused, Claimed::Replayed] {
             drop(handles.claims.get_or_create(&outcome.label()));
         }
+        for way in [Way::Map, Way::Vain, Way::Database] {
+            drop(handles.groups.get_or_create(&way.label()));
+        }
         for outcome in [Carried::Sent, Carried::Failed, Carried::GivenUp] {
             drop(handles.messages.get_or_create(&outcome.label()));
         }
@@ -233,6 +265,17 @@ impl Metrics {
     pub fn committed(&self, writes: usize, commit_took: Duration) {
         self.0.group.observe(writes as f64);
         self.0.commit_seconds.observe(commit_took.as_secs_f64());
+    }
+
+    /// A statement that was a transaction by itself stood, with so many writes in it.
+    pub fn stood_at_once(&self, writes: usize, took: Duration) {
+        self.0.group.observe(writes as f64);
+        self.0.statement_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A group of claims was decided, or tried in vain.
+    pub fn decided(&self, way: Way) {
+        self.0.groups.get_or_create(&way.label()).inc();
     }
 
     /// A transaction lost a race and is run again.
@@ -301,6 +344,17 @@ impl Claimed {
             Claimed::Replayed => "replayed",
         };
         Outcome { outcome }
+    }
+}
+
+impl Way {
+    fn label(self) -> Decided {
+        let by = match self {
+            Way::Map => "map",
+            Way::Vain => "vain",
+            Way::Database => "database",
+        };
+        Decided { by }
     }
 }
 

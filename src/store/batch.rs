@@ -189,6 +189,17 @@ pub(super) struct Writes {
     parameters: usize,
 }
 
+/// Parts as one statement has them.
+struct Joined {
+    parts: String,
+    values: Vec<Value>,
+    /// How many rows each names.
+    rows: Vec<usize>,
+}
+
+/// The transaction that a statement runs in.
+const XID: &str = "pg_current_xact_id()::text::bigint AS xid";
+
 struct Part {
     sql: String,
     values: Vec<Value>,
@@ -219,35 +230,39 @@ impl Writes {
     /// All of it as one statement of PostgreSQL's that is a transaction of its own. It stands whole where `unless` is
     /// not true of what the statement finds and every part touches as many rows as it names; else it fails by
     /// dividing by zero, SQLSTATE 22012. Parts are run in their order. `more` are values that `unless` and `answer`,
-    /// further columns of the one row it answers, are told the parameters of.
-    pub fn guarded(
+    /// further columns of the one row it answers, are told the parameters of; the row says in `xid` which
+    /// transaction it was. Not for writes without a part.
+    pub fn guarded<const N: usize>(
         self,
-        more: Vec<Value>,
-        unless: impl FnOnce(&[String]) -> String,
-        answer: impl FnOnce(&[String]) -> String,
+        more: [Value; N],
+        unless: impl FnOnce(&[String; N]) -> String,
+        answer: impl FnOnce(&[String; N]) -> String,
     ) -> (String, Vec<Value>) {
-        let (mut parts, mut counted, mut rows, mut values) = (Vec::new(), String::new(), Vec::new(), Vec::new());
-        let (first, last) = (self.parameters + 1, self.parameters + more.len());
-        for (n, part) in self.parts.into_iter().enumerate() {
-            parts.push(format!("w{n} AS ({} RETURNING 1)", part.sql));
-            counted.push_str(&format!(
-                " WHEN (SELECT count(*) FROM w{n}) <> (CAST(${} AS bigint[]))[{}] THEN 0",
-                last + 1,
-                n + 1
-            ));
-            values.extend(part.values);
-            rows.push(Cell::Int(Some(part.rows as i64)));
-        }
-        let named: Vec<String> = (first..=last).map(|n| format!("${n}")).collect();
+        let first = self.parameters + 1;
+        let Joined { parts, mut values, rows } = self.joined();
+        let named = std::array::from_fn(|n| format!("${}", first + n));
+        let counts = first + N;
+        let differs =
+            |n: usize| format!(" WHEN (SELECT count(*) FROM w{n}) <> (CAST(${counts} AS bigint[]))[{}] THEN 0", n + 1);
+        let counted: String = (0..rows.len()).map(differs).collect();
+        let rows: Vec<Cell> = rows.into_iter().map(|rows| Cell::Int(Some(rows as i64))).collect();
         values.extend(more);
         values.push(array_column(rows.iter()).into());
-        let sql = format!(
-            "WITH {} SELECT 1 / CASE WHEN {} THEN 0{counted} ELSE 1 END AS whole, {}",
-            parts.join(", "),
-            unless(&named),
-            answer(&named)
-        );
+        let (unless, answer) = (unless(&named), answer(&named));
+        let sql =
+            format!("WITH {parts} SELECT 1 / CASE WHEN {unless} THEN 0{counted} ELSE 1 END AS whole, {XID}, {answer}");
         (sql, values)
+    }
+
+    /// Its parts as expressions of one statement, called `w0` and so on.
+    fn joined(self) -> Joined {
+        let (mut parts, mut values, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, part) in self.parts.into_iter().enumerate() {
+            parts.push(format!("w{n} AS ({} RETURNING 1)", part.sql));
+            values.extend(part.values);
+            rows.push(part.rows);
+        }
+        Joined { parts: parts.join(", "), values, rows }
     }
 
     fn push<const C: usize>(&mut self, batch: &Batch<C>, sql: impl Fn(&str) -> String, logs: bool) {
@@ -351,16 +366,10 @@ impl Tx {
     }
 
     async fn write_at_once(&mut self, writes: Writes) -> Result<(), StoreError> {
-        let (mut parts, mut counts) = (Vec::new(), vec!["pg_current_xact_id()::text::bigint AS xid".to_owned()]);
-        let (mut values, mut rows) = (Vec::new(), Vec::new());
         let logs = writes.parts.iter().any(|part| part.logs);
-        for (n, part) in writes.parts.into_iter().enumerate() {
-            parts.push(format!("w{n} AS ({} RETURNING 1)", part.sql));
-            counts.push(format!("(SELECT count(*) FROM w{n}) AS w{n}"));
-            values.extend(part.values);
-            rows.push(part.rows);
-        }
-        let sql = format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "));
+        let Joined { parts, values, rows } = writes.joined();
+        let counts: String = (0..rows.len()).map(|n| format!(", (SELECT count(*) FROM w{n}) AS w{n}")).collect();
+        let sql = format!("WITH {parts} SELECT {XID}{counts}");
         let counted = self.one_with(&sql, values).await?.ok_or_else(|| StoreError::corrupt("count"))?;
         for (n, rows) in rows.into_iter().enumerate() {
             expect_rows(column::<i64>(&counted, &format!("w{n}"))?.unsigned_abs(), rows)?;

@@ -11,10 +11,10 @@
 
 use super::dialect::Dialect;
 use super::ledger::Wait;
-use super::opening::{ClaimGroup, Heard, OpenClaim, Opened, Plan, Verdict};
+use super::opening::{ClaimGroup, Heard, OpenClaim, Opened, Verdict};
 use super::write::Attempt;
 use super::{Store, StoreError, position};
-use crate::metrics::Counted;
+use crate::metrics::{Counted, Way};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -209,21 +209,10 @@ impl Store {
     async fn decide_group(&self, claims: Vec<Arc<OpenClaim>>, wait: Wait) -> Attempt<Vec<Verdict>> {
         let silent = || StoreError::Unavailable("the database does not answer".into());
         let learns = self.dialect == Dialect::Postgres && wait == Wait::ForNone;
-        if learns && let Some(plan) = self.plan(&claims) {
-            let tried = tokio::time::timeout(GIVEN_UP, self.attempt_at_once(plan)).await;
-            match tried.unwrap_or_else(|_| Attempt::Unknown((Vec::new(), None), silent())) {
-                Attempt::Done((verdicts, terms), commit) => {
-                    self.announce(&commit);
-                    self.recent.proved_right();
-                    self.recent.leave(terms);
-                    return Attempt::Done(verdicts, commit);
-                }
-                Attempt::LostRace(_) => {
-                    self.metrics.retried();
-                    self.recent.proved_wrong();
-                }
-                Attempt::Unknown((verdicts, _), error) => return Attempt::Unknown(verdicts, error),
-                Attempt::Failed(error) => return Attempt::Failed(error),
+        if learns {
+            let tried = tokio::time::timeout(GIVEN_UP, self.decide_by_map(&claims)).await;
+            if let Some(decided) = tried.unwrap_or_else(|_| Some(Attempt::Unknown(Vec::new(), silent()))) {
+                return decided;
             }
         }
         let command = ClaimGroup { claims, wait, learns };
@@ -234,22 +223,13 @@ impl Store {
                 if learns {
                     self.recent.leave(heard.terms);
                 }
+                self.metrics.decided(Way::Database);
                 Attempt::Done(heard.verdicts, commit)
             }
             Attempt::Unknown(heard, error) => Attempt::Unknown(heard.verdicts, error),
             Attempt::Failed(error) => Attempt::Failed(error),
             Attempt::LostRace(error) => Attempt::LostRace(error),
         }
-    }
-
-    fn plan(&self, claims: &[Arc<OpenClaim>]) -> Option<Plan> {
-        let offset = self.clock.offset_micros();
-        let recollection = self.recall(claims, offset)?;
-        let plan = Plan::make(claims, &recollection, offset);
-        if plan.is_none() {
-            self.recent.leave(Some(recollection.terms));
-        }
-        plan
     }
 
     /// `sent`: what a COMMIT stood for whose answer never came. If it has arrived after all, the key

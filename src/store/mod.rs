@@ -1,6 +1,7 @@
 //! The only room that knows SQL: one concrete [`Store`] over SQLite or PostgreSQL.
 //!
-//! Writes are [`Command`]s, each one transaction (`write`). Everything that moves a quantity is in
+//! Writes are [`Command`]s, each one transaction (`write`); claims that the map decides (`by_map`) are one
+//! statement each group. Everything that moves a quantity is in
 //! `ledger`, which takes needs, then lines, then offers, each in ascending id, on every path.
 //! `dialect` holds every difference between the two databases.
 
@@ -11,6 +12,7 @@ mod audit;
 mod audit_check;
 mod backup;
 mod batch;
+mod by_map;
 mod claims;
 mod deliveries;
 mod dialect;
@@ -34,7 +36,6 @@ mod overlaps;
 mod people;
 mod position;
 mod programs;
-mod recent;
 mod rows;
 mod shape;
 mod swift;
@@ -49,6 +50,7 @@ pub use areas::{AreaDigest, AreaRow, PublishAreas, Published};
 pub use audit::{AreaHistory, AuditRow, Checkpoint, HistoryPlace, Sequenced};
 pub use audit_check::Checked;
 pub use backup::BackupError;
+pub use by_map::OnMap;
 pub use claims::{ClaimAccess, ConfirmClaim, CreateOffer, ExpireDue, ReleaseClaim, RenewClaim};
 pub use deliveries::{AcknowledgeDelivery, Answer, CancelDelivery, DispatchDelivery, RecordDelivery, ScheduleDelivery};
 pub use error::StoreError;
@@ -74,7 +76,6 @@ pub use overlaps::{
 pub use people::{AddOrganization, AddUser, IssueKey, NewUser};
 pub use position::{Position, Seen, noting_commits};
 pub use programs::{ImportPrograms, ProgramRow};
-pub use recent::OnMap;
 pub use shape::{Step, StepState};
 pub use write::{Command, Request, Tx};
 
@@ -119,7 +120,7 @@ pub struct Store {
     /// For claims that are decided together: few connections, so that each keeps its plans and caches warm.
     opener: DatabaseConnection,
     /// For groups that are written by one statement.
-    swift: swift::Swift,
+    swift: Swift,
     reader: DatabaseConnection,
     /// For those who follow: connections of their own, so that whatever fills or blocks the others does
     /// not stop the map.
@@ -130,8 +131,8 @@ pub struct Store {
     clock: Clock,
     faults: Faults,
     queue: Arc<group::Queue>,
-    recent: Arc<recent::Recent>,
-    map: Arc<OnceLock<recent::Map>>,
+    recent: Arc<by_map::Recent>,
+    map: Arc<OnceLock<by_map::Map>>,
     follower: Arc<OnceLock<Follower>>,
     metrics: Metrics,
     /// Has a receiver for each command that runs, its caller there or not.

@@ -6,13 +6,13 @@
 //! database. What the group comes to is written in one go. A claim that comes alone
 //! is a group of one.
 
-use super::batch::{Batch, Cell, Kind, Writes, array_column};
+use super::batch::{Batch, Kind, Writes};
+use super::by_map::{SPARE, Terms};
 use super::claims::{NewClaim, check_hold};
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::idempotency::{self, KeyId, Keyed, Known};
 use super::ledger::{Book, Done, Lines, Wait};
-use super::recent::{FRESH, Recollection, Terms};
 use super::rows::{ids, quantity};
 use super::write::{Command, Request, Tx, column};
 use super::{Author, Store, audit, people};
@@ -24,7 +24,6 @@ use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
 use crate::domain::rules::{AskedLine, AskedNeed, ClaimDecision, OnConflict, decide_claim, is_neighbour};
-use crate::metrics::Stopwatch;
 use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
@@ -163,122 +162,42 @@ impl Command for ClaimGroup {
     }
 }
 
-/// A group that was decided by the map, and the one statement that makes it stand.
-pub(super) struct Plan {
+/// What claims come to that are all granted as they were asked for.
+pub(super) struct Granted {
     pub verdicts: Vec<Verdict>,
     pub done: Done,
-    pub sql: String,
-    pub values: Vec<Value>,
-    /// As they will be, but for what the statement answers.
-    pub terms: Terms,
+    /// Ids that were not used, ascending.
+    pub claim_ids: Vec<i64>,
+    pub line_ids: Vec<i64>,
 }
 
-/// What the statement of a [`Plan`] answers.
-pub(super) struct PlanRow {
-    pub xid: i64,
-    /// As it was when the statement arrived.
-    pub clock: i64,
-    /// Ids drawn for groups to come.
-    pub claims: Option<String>,
-    pub lines: Option<String>,
-}
-
-impl Plan {
-    /// Decides claims by the map. `None`: something about them asks for more than it says.
-    pub fn make(claims: &[Arc<OpenClaim>], recollection: &Recollection, offset: i64) -> Option<Plan> {
-        let Recollection { now, map, terms } = recollection;
-        let needs = &map.needs;
-        let ids: Vec<Cell> = needs.iter().map(|need| need.id.0.into()).collect();
-        let kept = needs.iter().any(|need| need.kept_until(now.plus_seconds(-1)).is_some());
-        let simple = |claim: &Arc<OpenClaim>| {
-            claim.offer.is_none() && claim.executor.is_none_or(|executor| executor == claim.organization)
-        };
-        if kept || !claims.iter().all(simple) {
-            return None;
-        }
-        let book = Book::recalled(*now, None, "claim.open", needs.iter().copied());
-        let ground = Ground {
-            holds: terms.holds.clone(),
-            claim_ids: terms.claim_ids.clone().into_iter(),
-            line_ids: terms.line_ids.clone().into_iter(),
-            ..Ground::default()
-        };
-        let mut sitting = Sitting::new(book, ground);
-        let mut findings = Vec::with_capacity(claims.len());
-        for (place, claim) in claims.iter().enumerate() {
-            match sitting.hear(place, claim) {
-                Ok(finding) if finding.is_granted_as_asked() => findings.push(finding),
-                _ => return None,
-            }
-        }
-        let (claim_ids, line_ids) =
-            (sitting.ground.claim_ids.as_slice().to_vec(), sitting.ground.line_ids.as_slice().to_vec());
-        let (claims_used, lines_used) =
-            (terms.claim_ids.len() - claim_ids.len(), terms.line_ids.len() - line_ids.len());
-        let mut writes = Writes::new(Dialect::Postgres);
-        let (verdicts, done) = sitting.seal(claims, findings, &mut writes).ok()?;
-        let short = claim_ids.len() < SPARE * claims_used || line_ids.len() < SPARE * lines_used;
-        let drawn = |used: usize| Value::from(if short { (2 * SPARE * used) as i64 } else { 0 });
-        let more = vec![
-            map.incarnation.to_string().into(),
-            array_column(ids.iter()).into(),
-            offset.into(),
-            now.0.into(),
-            drawn(claims_used),
-            drawn(lines_used),
-        ];
-        let unless = |named: &[String]| {
-            let (incarnation, needs, offset, now) = (&named[0], &named[1], &named[2], &named[3]);
-            let clock = format!("(extract(epoch FROM statement_timestamp()) * 1000000)::bigint + {offset}");
-            let differs = if planted!(AnyLife) { "= '' AND '' =" } else { "<>" };
-            let other = format!("{} {differs} {incarnation}", Dialect::Postgres.incarnation());
-            let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
-            format!(
-                "{other} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
-                 WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})"
-            )
-        };
-        let answer = |named: &[String]| {
-            format!(
-                "pg_current_xact_id()::text::bigint AS xid, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint AS clock,
-                 (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, {}))::text AS claims,
-                 (SELECT json_agg(nextval('claim_line_id_seq')) FROM generate_series(1, {}))::text AS lines",
-                named[4], named[5]
-            )
-        };
-        let (sql, values) = writes.guarded(more, unless, answer);
-        Some(Plan { verdicts, done, sql, values, terms: Terms { claim_ids, line_ids, ..terms.clone() } })
+/// Decides claims over a book that was opened without locks and gathers what is to be written. `None` unless
+/// they are all granted as they were asked for and nothing but their needs has a say in it.
+pub(super) fn grant_all(claims: &[Arc<OpenClaim>], book: Book, terms: &Terms, writes: &mut Writes) -> Option<Granted> {
+    let own = |claim: &Arc<OpenClaim>| claim.executor.is_none_or(|executor| executor == claim.organization);
+    if !claims.iter().all(|claim| claim.offer.is_none() && own(claim)) {
+        return None;
     }
-}
-
-impl PlanRow {
-    /// What the next group may take for granted. `sent`: started before the statement was sent.
-    pub fn renew(self, terms: Terms, sent: Stopwatch) -> Result<Terms, StoreError> {
-        let drawn = |kept: Vec<i64>, list: Option<String>| match list {
-            // Those that are left are older, and smaller than these.
-            Some(list) => Ok([kept, numbers(&list)?].concat()),
-            None => Ok::<_, StoreError>(kept),
-        };
-        // Both are ahead by as long as their reading took, so the one that says less is the better.
-        let now_by =
-            |read: Stopwatch, clock: i64| clock + i64::try_from(read.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let newer = terms.read.elapsed() > FRESH || now_by(sent, self.clock) < now_by(terms.read, terms.clock);
-        let (read, clock) = if newer { (sent, self.clock) } else { (terms.read, terms.clock) };
-        Ok(Terms {
-            read,
-            clock,
-            claim_ids: drawn(terms.claim_ids, self.claims)?,
-            line_ids: drawn(terms.line_ids, self.lines)?,
-            ..terms
-        })
+    let ground = Ground {
+        holds: terms.holds.clone(),
+        claim_ids: terms.claim_ids.clone().into_iter(),
+        line_ids: terms.line_ids.clone().into_iter(),
+        ..Ground::default()
+    };
+    let mut sitting = Sitting::new(book, ground);
+    let mut findings = Vec::with_capacity(claims.len());
+    for (place, claim) in claims.iter().enumerate() {
+        let finding = sitting.hear(place, claim).ok().filter(Finding::is_granted_as_asked)?;
+        findings.push(finding);
     }
+    let [claim_ids, line_ids] =
+        [&sitting.ground.claim_ids, &sitting.ground.line_ids].map(|ids| ids.as_slice().to_vec());
+    let (verdicts, done) = sitting.seal(claims, findings, writes).ok()?;
+    Some(Granted { verdicts, done, claim_ids, line_ids })
 }
-
-/// Ids that are drawn ahead: so many times what a group takes.
-const SPARE: usize = 2;
 
 /// A list of ids, ascending.
-fn numbers(list: &str) -> Result<Vec<i64>, StoreError> {
+pub(super) fn numbers(list: &str) -> Result<Vec<i64>, StoreError> {
     let mut ids: Vec<i64> = serde_json::from_str(list).map_err(|_| StoreError::corrupt("sequence"))?;
     ids.sort_unstable();
     Ok(ids)

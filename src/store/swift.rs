@@ -4,7 +4,6 @@
 //! whether it is still there, and each of these exchanges costs as much as a tenth of a group. Where it is not
 //! there any more the statement fails, and its claims are looked after one by one.
 
-use super::opening::PlanRow;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::sqlx::{self, Postgres, Row as _};
@@ -26,8 +25,8 @@ impl Swift {
 
     /// Runs a statement to the end of its answer, which is where its transaction ends. A connection on which
     /// anything went wrong, or whose answer nobody waits for any longer, is given back to the pool, which looks
-    /// at it before it is used again.
-    pub async fn run(&self, sql: String, values: Vec<Value>) -> Result<PlanRow, DbErr> {
+    /// at it before it is used again. Answers with the one row, and the transaction that it says in `xid`.
+    pub async fn run(&self, sql: String, values: Vec<Value>) -> Result<(PgRow, i64), DbErr> {
         let fail = |error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
         let pool = self.pool.as_ref().ok_or_else(|| DbErr::Custom("there is no such connection".into()))?;
         let kept = self.open.lock().await.take();
@@ -43,10 +42,13 @@ impl Swift {
                 other => return Err(DbErr::Type(format!("{other:?} is not among what is sent so"))),
             };
         }
-        let rows = query.fetch_all(&mut *connection).await.map_err(fail)?;
-        let row = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(plan_row).map_err(fail)?;
+        let mut rows = query.fetch_all(&mut *connection).await.map_err(fail)?;
+        // It was sent and may stand: what cannot be read is as good as no answer, and no refusal.
+        let unread = |what: &str| fail(sqlx::Error::Protocol(format!("a statement's answer has no {what}")));
+        let row = rows.pop().ok_or_else(|| unread("row"))?;
+        let xid = row.try_get("xid").map_err(|_| unread("transaction"))?;
         *self.open.lock().await = Some(connection);
-        Ok(row)
+        Ok((row, xid))
     }
 
     /// True where a connection is kept open.
@@ -62,13 +64,4 @@ impl Swift {
             tracing::warn!(%error, "a connection was not closed properly");
         }
     }
-}
-
-fn plan_row(row: &PgRow) -> Result<PlanRow, sqlx::Error> {
-    Ok(PlanRow {
-        xid: row.try_get("xid")?,
-        clock: row.try_get("clock")?,
-        claims: row.try_get("claims")?,
-        lines: row.try_get("lines")?,
-    })
 }

@@ -5,13 +5,12 @@ use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
 use super::faults::{self, Fault, FaultStep, Faults};
 use super::ledger::Done;
-use super::opening::{Plan, Verdict};
-use super::recent::Terms;
 use super::{Commit, Store, position};
 use crate::domain::calendar::Moment;
 use crate::domain::need::Need;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::planted::planted;
+use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, FromQueryResult, QueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
@@ -218,6 +217,26 @@ pub(super) fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> R
     row.try_get("", name).map_err(|_| StoreError::corrupt(name))
 }
 
+/// A transaction that is one statement of PostgreSQL's: see [`super::batch::Writes::guarded`].
+pub(super) struct Whole<A> {
+    pub sql: String,
+    pub values: Vec<Value>,
+    /// How many callers' writes it carries.
+    pub writes: usize,
+    /// What it stands for.
+    pub answer: A,
+    /// The needs that it changes, as they stand after it.
+    pub needs: Vec<Need>,
+}
+
+/// Such a transaction has stood.
+pub(super) struct Stood {
+    /// What it answered.
+    pub row: PgRow,
+    /// Started before it was sent.
+    pub sent: Stopwatch,
+}
+
 pub(super) enum Attempt<A> {
     Done(A, Commit),
     /// COMMIT was sent and its answer never came: it stands for this, or nothing happened.
@@ -367,41 +386,38 @@ impl Store {
             }
         }
     }
-}
 
-impl Store {
-    /// Makes a plan stand, by its one statement. A lost race has left nothing behind.
-    pub(super) async fn attempt_at_once(&self, plan: Plan) -> Attempt<(Vec<Verdict>, Option<Terms>)> {
-        let Plan { verdicts, done, sql, values, terms } = plan;
-        let claims = verdicts.len();
-        let mut told = Fault::None;
+    /// Runs a transaction of one statement. A lost race has left nothing behind.
+    pub(super) async fn attempt_at_once<A>(&self, whole: Whole<A>) -> Attempt<(A, Option<Stood>)> {
+        let Whole { sql, values, writes, answer, needs } = whole;
+        let mut fault = Fault::None;
         for step in [FaultStep::Statement, FaultStep::Commit] {
-            match self.faults.at(step) {
-                Fault::Conflict => return Attempt::LostRace(faults::injected()),
-                Fault::AnswerLost if step == FaultStep::Commit => told = Fault::AnswerLost,
-                Fault::None => {}
-                Fault::Lost | Fault::AnswerLost => return Attempt::Failed(faults::injected()),
+            match (self.faults.at(step), step) {
+                (Fault::None, _) => {}
+                (Fault::AnswerLost, FaultStep::Commit) => fault = Fault::AnswerLost,
+                (Fault::Conflict, _) => return Attempt::LostRace(faults::injected()),
+                (Fault::Lost | Fault::AnswerLost, _) => return Attempt::Failed(faults::injected()),
             }
         }
         self.metrics.stated();
-        let started = Stopwatch::start();
-        let row = match self.swift.run(sql, values).await {
-            Ok(row) => row,
+        let sent = Stopwatch::start();
+        let (row, xid) = match self.swift.run(sql, values).await {
+            Ok(answered) => answered,
             Err(e) => {
                 let error = StoreError::from_db(self.dialect, &e);
                 return match self.dialect.explain(&e) {
                     Trouble::Conflict | Trouble::Taken(_) => Attempt::LostRace(error),
-                    Trouble::Away => Attempt::Unknown((verdicts, None), error),
+                    Trouble::Away => Attempt::Unknown((answer, None), error),
                     Trouble::Constraint(_) | Trouble::Other => Attempt::Failed(error),
                 };
             }
         };
-        self.metrics.committed(claims, started.elapsed());
-        if told == Fault::AnswerLost {
-            return Attempt::Unknown((verdicts, None), faults::injected());
+        self.metrics.stood_at_once(writes, sent.elapsed());
+        if fault == Fault::AnswerLost {
+            return Attempt::Unknown((answer, None), faults::injected());
         }
-        let commit = Commit { needs: done.needs, reload: false, position: Some(row.xid) };
-        Attempt::Done((verdicts, row.renew(terms, started).ok()), commit)
+        let commit = Commit { needs, reload: false, position: Some(xid) };
+        Attempt::Done((answer, Some(Stood { row, sent })), commit)
     }
 }
 
