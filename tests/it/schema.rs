@@ -12,6 +12,23 @@ fn the_committed_schema_is_the_one_that_the_code_prints() {
     assert!(committed == salur::graphql::sdl(), "schema.graphql is stale: run `make bless` and read the difference");
 }
 
+/// What tells one shape of variables from another (`graphql/known.rs`) takes a word in capitals for an enum's.
+#[test]
+fn every_value_of_an_enum_is_a_word_in_capitals() {
+    let schema = parse_schema(salur::graphql::sdl()).expect("our own schema parses");
+    let mut values = 0;
+    for definition in &schema.definitions {
+        let TypeSystemDefinition::Type(kind) = definition else { continue };
+        let TypeKind::Enum(kind) = &kind.node.kind else { continue };
+        for value in &kind.values {
+            let name = value.node.value.node.as_str();
+            assert!(name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{name}");
+            values += 1;
+        }
+    }
+    assert!(values > 50, "only {values} values were read");
+}
+
 #[test]
 fn every_name_of_the_contract_is_in_the_schema_with_the_same_type() {
     let shared =

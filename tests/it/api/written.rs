@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::actors::{DEVICE, FOOD, RT_11, RT_12, RT_21, Town, VILLAGE, Who};
+use crate::harness::actors::{CLAIM, DEVICE, FOOD, RT_11, RT_12, RT_21, Town, VILLAGE, Who};
 use crate::harness::app::Live;
 use crate::harness::database::TestDatabase;
 use crate::on_both_databases;
@@ -13,6 +13,7 @@ on_both_databases!(
     fields_come_in_the_order_asked_for,
     a_known_document_is_held_to_the_same_rules,
     a_known_document_answers_each_caller_by_their_own_rights,
+    a_known_change_is_held_to_the_same_rules_and_made_once,
 );
 
 /// Questions whose lists are written, and some that are the engine's for one reason each.
@@ -170,4 +171,63 @@ async fn a_known_document_answers_each_caller_by_their_own_rights(db: TestDataba
     assert!(auditors(Who::Auditor).await["data"].is_object());
     let refused = auditors(Who::Anonymous).await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{refused}");
+}
+
+async fn a_known_change_is_held_to_the_same_rules_and_made_once(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let need = town.need(RT_11, FOOD, 1_000).await;
+    let donor = town.key_of(Who::DonorA);
+    let asked = |key: &str, more: Value| {
+        let mut input = json!({"idempotencyKey": key, "onConflict": "REFUSE", "holdSeconds": 3600,
+            "lines": [{"needId": need, "quantity": 5}]});
+        let more = more.as_object().expect("fields of an input");
+        more.iter().for_each(|(name, value)| input[name] = value.clone());
+        json!({"input": input})
+    };
+    // Twice by the same text, so that the second is known; a claim each.
+    for (times, key) in ["first", "second", "THIRD"].into_iter().enumerate() {
+        let answer = town.app.ask(donor, CLAIM, asked(key, json!({}))).await;
+        assert_eq!(answer["data"]["claimNeeds"]["__typename"], "ClaimAccepted", "{answer}");
+        assert_eq!(town.stands(&need).await["allocated"], 5 * (times + 1));
+    }
+    let line = |needed: Value, quantity: Value| json!({"lines": [{"needId": needed, "quantity": quantity}]});
+    let wrong = [
+        json!({"onConflict": "NONSENSE"}),
+        json!({"onConflict": "refuse"}),
+        json!({"onConflict": 1}),
+        json!({"holdSeconds": 1.5}),
+        json!({"holdSeconds": "3600"}),
+        json!({"holdSeconds": 4_000_000_000_u64}),
+        json!({"holdSeconds": -1}),
+        json!({"holdSeconds": 1}),
+        json!({"hold": 3600}),
+        json!({"lines": []}),
+        json!({"lines": null}),
+        json!({"lines": [{"needId": need}]}),
+        json!({"lines": [{"needId": need, "quantity": 5, "amount": 5}]}),
+        line(json!(need), json!(0)),
+        line(json!(need), json!(-5)),
+        line(json!(need), json!(5.5)),
+        line(json!(need), json!("5")),
+        line(json!(need), json!(1_u64 << 62)),
+        line(json!("claim-1"), json!(5)),
+        line(json!("NEED"), json!(5)),
+        line(json!(7), json!(5)),
+        json!({"idempotencyKey": null}),
+        json!({"idempotencyKey": ""}),
+        json!({"idempotencyKey": "first", "lines": [{"needId": need, "quantity": 6}]}),
+    ];
+    for (number, wrong) in wrong.into_iter().enumerate() {
+        let wrong = asked("fourth", wrong);
+        let answer = stripped(town.app.ask(donor, CLAIM, wrong.clone()).await);
+        assert!(answer["errors"].is_array(), "{wrong}: {answer}");
+        // A text that has never been there is parsed and validated from the beginning.
+        let unknown = format!("{CLAIM}{}", " ".repeat(number + 1));
+        assert_eq!(answer, stripped(town.app.ask(donor, &unknown, wrong.clone()).await), "{wrong}");
+    }
+    assert_eq!(town.stands(&need).await["allocated"], 15, "nothing wrong was done");
+    // Whoever may not is told so by a known document as by any other.
+    let refused = town.app.ask(None, CLAIM, asked("fifth", json!({}))).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{refused}");
+    town.check_books().await;
 }
