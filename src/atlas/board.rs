@@ -6,7 +6,6 @@
 use super::ground::{BadContents, Ground};
 use super::places::Places;
 use super::totals::{Local, Totals};
-use crate::domain::area::AreaLevel;
 use crate::domain::calendar::{Moment, Period};
 use crate::domain::ids::{ItemId, NeedId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
@@ -224,10 +223,9 @@ impl Board {
 
     /// What the area's own needs add up to.
     fn locals(&self, ground: &Ground, slot: u32) -> Locals {
-        let rounded = ground.level(slot) == AreaLevel::Rt;
         Locals {
             own: self.totals.local(ground, self, slot),
-            rounded: rounded.then(|| self.public_totals.local(ground, self, slot)),
+            rounded: Totals::rounds(ground, slot).then(|| self.public_totals.local(ground, self, slot)),
         }
     }
 

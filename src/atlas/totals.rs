@@ -117,8 +117,12 @@ impl Totals {
     /// The need as it is seen by those whose sums these are.
     pub fn picture(&self, ground: &Ground, held: &Held) -> Held {
         let few = self.public && held.counters.required() < Quantity::LEAST_SHOWN;
-        let rounds = few && ground.level(held.slot) == AreaLevel::Rt;
-        if rounds { held.with_counters(held.counters.rounded()) } else { *held }
+        if few && Self::rounds(ground, held.slot) { held.with_counters(held.counters.rounded()) } else { *held }
+    }
+
+    /// Whether the public may see other counts on this area than there are.
+    pub fn rounds(ground: &Ground, slot: u32) -> bool {
+        ground.level(slot) == AreaLevel::Rt
     }
 
     /// Counts everything. The sums must be empty.
