@@ -9,6 +9,29 @@ use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::world::World;
 use crate::on_both_databases;
 
+/// Cheap by itself, and made while there were few claims: a plan that reads all of them for every look would be kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn references_of_new_lines_are_looked_up_however_many_claims_there_are() {
+    let world = World::new(TestDatabase::postgres().await).await;
+    world.needs(&[1_000; 30]).await;
+    // Some groups as they come, then as many claims as a year brings, then a group whose reads are counted.
+    let counted = r"SET enable_seqscan = off; DO $$ DECLARE least bigint; read bigint; BEGIN
+        FOR round IN 1..30 LOOP
+            IF round = 30 THEN
+                INSERT INTO claim (id, organization_id, executor_id, opening, created_at, renewals, version)
+                    SELECT 1000000 + n, 1, 1, 0, 0, 0, 1 FROM generate_series(1, 20000) n; END IF;
+            read := (SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'claim');
+            WITH c AS (INSERT INTO claim (id, organization_id, executor_id, opening, created_at, renewals, version)
+                    SELECT round * 100 + n, 1, 1, 0, 0, 0, 1 FROM generate_series(1, 14) n RETURNING 1),
+                l AS (INSERT INTO claim_line (claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version)
+                    SELECT round * 100 + n, e.id, 1, 0, 0, 'HELD', 1, 1 FROM generate_series(1, 14) n, need e RETURNING 1)
+                SELECT count(*) INTO least FROM c, l;
+        END LOOP;
+        read := (SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'claim') - read;
+        IF read > 100 THEN RAISE EXCEPTION 'so many claims were read for fourteen: %', read; END IF; END $$";
+    connect(&world.db).await.execute_unprepared(counted).await.expect("few are read");
+}
+
 on_both_databases!(every_named_constraint_refuses_what_breaks_it, a_number_column_takes_no_text);
 
 /// Two rows, where two are needed, in every table that [`World`] leaves empty.
