@@ -289,12 +289,13 @@ fn plain_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
 /// An array as PostgreSQL reads it from text.
 pub(super) fn array_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
     let mut out = String::from("{");
+    let mut digits = itoa::Buffer::new();
     for (i, cell) in cells.enumerate() {
         if i > 0 {
             out.push(',');
         }
         match cell {
-            Cell::Int(Some(number)) => out.push_str(&number.to_string()),
+            Cell::Int(Some(number)) => out.push_str(digits.format(*number)),
             // The shortest text that comes back as the same number.
             Cell::Real(Some(number)) => out.push_str(&number.to_string()),
             Cell::Bytes(Some(bytes)) => {
