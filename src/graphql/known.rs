@@ -38,14 +38,15 @@ struct Entry {
 }
 
 impl Known {
-    /// The document, where it was valid with variables like these.
-    pub fn find(&self, text: &str, variables: &Variables) -> Option<Arc<ExecutableDocument>> {
+    /// The document, where it was valid with variables like these, and whether it changes something.
+    pub fn find(&self, text: &str, variables: &Variables) -> Option<(Arc<ExecutableDocument>, bool)> {
         if text.len() > LONGEST {
             return None;
         }
         let documents = self.documents.read().unwrap_or_else(PoisonError::into_inner);
         let entry = documents.get(text)?;
-        entry.shapes.contains(&self.shape(variables, entry.exact)).then(|| entry.document.clone())
+        let known = entry.shapes.contains(&self.shape(variables, entry.exact));
+        known.then(|| (entry.document.clone(), entry.exact))
     }
 
     /// What to remember of a request before it is run; `None` where it is not of use.

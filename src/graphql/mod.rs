@@ -20,7 +20,7 @@ use crate::service::access;
 use crate::service::follow::Freshness;
 use crate::service::visits::Visit;
 use crate::service::{Code, Service, ServiceError, noting_commits};
-use async_graphql::parser::types::{DocumentOperations, OperationType};
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
 use async_graphql::{Request, Response, SDLExportOptions, ValidationMode};
 use known::Known;
 use std::sync::Arc;
@@ -125,36 +125,61 @@ pub async fn answer_as_text(
     actor: Actor,
     visit: Arc<Visit>,
 ) -> Result<Vec<u8>, serde_json::Error> {
-    let mut response = None;
-    if let Some(document) = engine.known.find(&request.query, &request.variables) {
-        let mut again = Request::new(request.query.as_str()).variables(request.variables.clone());
-        again.operation_name.clone_from(&request.operation_name);
-        let admitted = guard::admit_parsed(&mut again, (*document).clone(), &guard::Limits::default());
-        let admitted = admitted.map_err(refused_by_guard);
-        if let Ok(mut again) = admitted.and_then(|()| beside(again, service, actor.clone(), visit.clone())) {
-            let changes = is_mutation(&mut again);
-            let found = run(&engine.trusting, again.data(AsText), service).await;
-            // Nothing is changed by a question: what went wrong is said in the words of the validation.
-            response = Some(found).filter(|found| changes || found.is_ok());
-        }
-    }
-    let mut response = match response {
-        Some(response) => response,
-        None => match admit(request, service, actor, visit) {
-            Ok(mut request) => {
-                let (query, variables) = (request.query.clone(), request.variables.clone());
-                let note = request.parsed_query().ok().and_then(|d| engine.known.note(&query, &variables, d));
-                let response = run(&engine.schema, request.data(AsText), service).await;
-                if let Some(note) = note.filter(|_| response.is_ok()) {
-                    engine.known.keep(note);
-                }
-                response
-            }
+    let mut response = match engine.known.find(&request.query, &request.variables) {
+        Some((document, true)) => match admit_known(request, &document, service, actor, visit) {
+            Ok(request) => run(&engine.trusting, request.data(AsText), service).await,
             Err(refusal) => errors::refused(refusal),
         },
+        Some((document, false)) => {
+            let mut again = Request::new(request.query.as_str()).variables(request.variables.clone());
+            again.operation_name.clone_from(&request.operation_name);
+            let found = match admit_known(again, &document, service, actor.clone(), visit.clone()) {
+                Ok(again) => Some(run(&engine.trusting, again.data(AsText), service).await).filter(Response::is_ok),
+                Err(_) => None,
+            };
+            match found {
+                Some(found) => found,
+                // Nothing is changed by a question: what went wrong is said in the words of the validation.
+                None => answer_anew(engine, request, service, actor, visit).await,
+            }
+        }
+        None => answer_anew(engine, request, service, actor, visit).await,
     };
     errors::finish(&mut response);
     to_json(&response)
+}
+
+/// As [`admit`], with the document that is known of the request's text.
+fn admit_known(
+    mut request: Request,
+    document: &ExecutableDocument,
+    service: &Service,
+    actor: Actor,
+    visit: Arc<Visit>,
+) -> Result<Request, ServiceError> {
+    guard::admit_parsed(&mut request, document.clone(), &guard::Limits::default()).map_err(refused_by_guard)?;
+    beside(request, service, actor, visit)
+}
+
+/// Parses and validates the document, and remembers it where it was valid.
+async fn answer_anew(
+    engine: &Engine,
+    request: Request,
+    service: &Service,
+    actor: Actor,
+    visit: Arc<Visit>,
+) -> Response {
+    let mut request = match admit(request, service, actor, visit) {
+        Ok(request) => request,
+        Err(refusal) => return errors::refused(refusal),
+    };
+    let (query, variables) = (request.query.clone(), request.variables.clone());
+    let note = request.parsed_query().ok().and_then(|d| engine.known.note(&query, &variables, d));
+    let response = run(&engine.schema, request.data(AsText), service).await;
+    if let Some(note) = note.filter(|_| response.is_ok()) {
+        engine.known.keep(note);
+    }
+    response
 }
 
 async fn run(schema: &Schema, mut request: Request, service: &Service) -> Response {
