@@ -115,6 +115,7 @@ pub(super) fn claim_entry(id: ClaimId, claim: &NewClaim, renewals: i64, version:
             ("renewals", renewals.into()),
         ]),
     )
+    .under(Some(&id))
 }
 
 pub(super) fn delivery_entry(
