@@ -25,6 +25,7 @@ locks          rigs::locks::           claims held, confirmed and released, of c
 sampler        rigs::sampler::         operations by 200 writers under a watching reader
 extremes       rigs::extremes::        texts that are no quantity
 corruptions    rigs::corruptions::     corruptions of an export and of the tables
+documents      rigs::documents::       documents made from the schema, each asked by somebody
 server-kills   fire::server_kills::    kill -9 of the server
 postgres-kills fire::postgres_kills::  kill -9 of PostgreSQL
 cuts           fire::commit_cuts::     connections cut around COMMIT
@@ -60,6 +61,7 @@ VersionsWrap          rigs::extremes::
 UnsaltedWords         store::audit::
 BlindVerifier         rigs::corruptions::
 RowsUnchecked         rigs::corruptions::
+ValuesRepeated        rigs::documents::
 '
 
 usage() {

@@ -68,6 +68,8 @@ bugs! {
     BlindVerifier,
     /// The check of a log does not look at the tables.
     RowsUnchecked,
+    /// Errors of the engine repeat what was sent.
+    ValuesRepeated,
 }
 
 #[cfg(feature = "planted")]

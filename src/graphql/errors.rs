@@ -1,7 +1,9 @@
 //! The one place where errors become GraphQL: a message, a code, whether to retry, a reference.
 
+use crate::planted::planted;
 use crate::service::{Code, ServiceError};
-use async_graphql::{ErrorExtensionValues, Response, ServerError};
+use async_graphql::indexmap::IndexMap;
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
 
 pub(super) fn to_graphql(error: ServiceError) -> async_graphql::Error {
     let mut extensions = ErrorExtensionValues::default();
@@ -36,13 +38,19 @@ pub type Answer<T> = Result<T, Fault>;
 const SHOWN: usize = 20;
 
 /// Gives every error of the engine itself (unknown fields, values of a wrong type) a code, and
-/// takes out of its message what the caller sent, which may be personal.
+/// takes out of its message what the caller sent, which may be personal. Where nothing was asked for that is not
+/// skipped the engine answers nothing at all, which readers take for a failure: that is an empty object.
 pub fn finish(response: &mut Response) {
+    if response.errors.is_empty() && response.data == Value::Null {
+        response.data = Value::Object(IndexMap::new());
+    }
     response.errors.truncate(SHOWN);
     for error in &mut response.errors {
         let coded = error.extensions.as_ref().is_some_and(|e| e.get("code").is_some());
         if !coded {
-            error.message = without_values(&error.message);
+            if !planted!(ValuesRepeated) {
+                error.message = without_values(&error.message);
+            }
             let extensions = error.extensions.get_or_insert_default();
             extensions.set("code", Code::BadInput.word());
             extensions.set("retry", Code::BadInput.retry().word());

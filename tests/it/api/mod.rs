@@ -1,6 +1,6 @@
 //! The API as outsiders use it: through the real routes, over sockets, on both databases.
 
-mod access;
+pub mod access;
 mod door;
 mod errors;
 mod evidence;
@@ -15,6 +15,6 @@ mod lists;
 mod live;
 mod neighbours;
 mod pushed;
-mod rights;
+pub mod rights;
 mod small_counts;
 mod written;

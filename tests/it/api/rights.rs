@@ -3,9 +3,9 @@
 //! organisations are each other's mirror image; nothing that one is answered may hold what is the
 //! other's alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use async_graphql::parser::types::{BaseType, InputValueDefinition, Type, TypeKind, TypeSystemDefinition};
+use async_graphql::parser::types::{BaseType, Type};
 use salur::domain::organization::{Document, DocumentKind};
 use salur::service::access::{Grantee, TABLE};
 use salur::store::AddDocument;
@@ -15,6 +15,7 @@ use super::access::{Records, aid};
 use crate::harness::actors::{FAR_RT, FAR_VILLAGE, RT_11, Town, VILLAGE, Who};
 use crate::harness::app::code_of;
 use crate::harness::database::TestDatabase;
+use crate::harness::sdl::{Field, Sdl};
 use crate::on_both_databases;
 
 on_both_databases!(
@@ -22,70 +23,14 @@ on_both_databases!(
     nobody_is_answered_what_is_somebody_elses_by_any_field_of_any_record,
 );
 
-/// A field of an object.
-struct Field {
-    name: String,
-    of: String,
-    arguments: Vec<(String, Type, bool)>,
+/// Writes documents that ask for all of the schema.
+trait Asks {
+    fn value(&self, ty: &Type, name: &str) -> String;
+    fn call(&self, field: &Field, deep: u32) -> String;
+    fn selection(&self, of: &str, deep: u32) -> String;
 }
 
-/// The schema as a table of types.
-struct Sdl {
-    objects: BTreeMap<String, Vec<Field>>,
-    /// Of unions and interfaces.
-    cases: BTreeMap<String, Vec<String>>,
-    inputs: BTreeMap<String, Vec<(String, Type, bool)>>,
-    enums: BTreeMap<String, String>,
-}
-
-fn named(ty: &Type) -> String {
-    match &ty.base {
-        BaseType::Named(name) => name.to_string(),
-        BaseType::List(inner) => named(inner),
-    }
-}
-
-fn argument(of: &InputValueDefinition) -> (String, Type, bool) {
-    let ty = of.ty.node.clone();
-    let needed = !ty.nullable && of.default_value.is_none();
-    (of.name.node.to_string(), ty, needed)
-}
-
-impl Sdl {
-    fn read() -> Sdl {
-        let document = async_graphql::parser::parse_schema(salur::graphql::sdl()).expect("our own schema parses");
-        let mut sdl =
-            Sdl { objects: BTreeMap::new(), cases: BTreeMap::new(), inputs: BTreeMap::new(), enums: BTreeMap::new() };
-        for definition in document.definitions {
-            let TypeSystemDefinition::Type(kind) = definition else { continue };
-            let name = kind.node.name.node.to_string();
-            match kind.node.kind {
-                TypeKind::Object(object) => {
-                    for interface in &object.implements {
-                        sdl.cases.entry(interface.node.to_string()).or_default().push(name.clone());
-                    }
-                    let field = |f: &async_graphql::parser::types::FieldDefinition| Field {
-                        name: f.name.node.to_string(),
-                        of: named(&f.ty.node),
-                        arguments: f.arguments.iter().map(|a| argument(&a.node)).collect(),
-                    };
-                    sdl.objects.insert(name, object.fields.iter().map(|f| field(&f.node)).collect());
-                }
-                TypeKind::Union(union) => {
-                    sdl.cases.insert(name, union.members.iter().map(|m| m.node.to_string()).collect());
-                }
-                TypeKind::InputObject(input) => {
-                    sdl.inputs.insert(name, input.fields.iter().map(|f| argument(&f.node)).collect());
-                }
-                TypeKind::Enum(of) => {
-                    sdl.enums.insert(name, of.values[0].node.value.node.to_string());
-                }
-                _ => {}
-            }
-        }
-        sdl
-    }
-
+impl Asks for Sdl {
     /// A value that a field takes, as it is written in a document.
     fn value(&self, ty: &Type, name: &str) -> String {
         match &ty.base {
@@ -99,10 +44,10 @@ impl Sdl {
                 "Version" => "\"v1\"".into(),
                 "String" => string_of(name).into(),
                 of => match (self.enums.get(of), self.inputs.get(of)) {
-                    (Some(case), _) => case.clone(),
+                    (Some(cases), _) => cases[0].clone(),
                     (None, Some(fields)) => {
-                        let needed = fields.iter().filter(|(.., needed)| *needed);
-                        let written = needed.map(|(name, ty, _)| format!("{name}: {}", self.value(ty, name)));
+                        let needed = fields.iter().filter(|field| field.needed);
+                        let written = needed.map(|of| format!("{}: {}", of.name, self.value(&of.ty, &of.name)));
                         format!("{{{}}}", written.collect::<Vec<_>>().join(", "))
                     }
                     (None, None) => panic!("{name}: no value of {of} is known here"),
@@ -113,8 +58,8 @@ impl Sdl {
 
     /// The field with the arguments that it needs, and `deep` levels of what it answers with.
     fn call(&self, field: &Field, deep: u32) -> String {
-        let needed = field.arguments.iter().filter(|(.., needed)| *needed);
-        let written: Vec<String> = needed.map(|(name, ty, _)| format!("{name}: {}", self.value(ty, name))).collect();
+        let needed = field.arguments.iter().filter(|argument| argument.needed);
+        let written: Vec<String> = needed.map(|of| format!("{}: {}", of.name, self.value(&of.ty, &of.name))).collect();
         let arguments = if written.is_empty() { String::new() } else { format!("({})", written.join(", ")) };
         format!("{}{arguments}{}", field.name, self.selection(&field.of, deep))
     }
@@ -127,7 +72,8 @@ impl Sdl {
         }
         let Some(fields) = self.objects.get(of) else { return String::new() };
         let plain = |f: &&Field| !self.objects.contains_key(&f.of) && !self.cases.contains_key(&f.of);
-        let shown = fields.iter().filter(|f| (deep > 0 || plain(f)) && !f.arguments.iter().any(|(.., needed)| *needed));
+        let shown =
+            fields.iter().filter(|f| (deep > 0 || plain(f)) && !f.arguments.iter().any(|argument| argument.needed));
         let written: Vec<String> = shown.map(|f| self.call(f, deep.saturating_sub(1))).collect();
         format!(" {{ __typename {} }}", written.join(" "))
     }
@@ -153,7 +99,7 @@ fn string_of(name: &str) -> &'static str {
 }
 
 /// Whether the table grants it to one of the town's people.
-fn granted(name: &str, who: Who) -> bool {
+pub fn granted(name: &str, who: Who) -> bool {
     use salur::domain::actor::Role;
     let role = match who {
         Who::Anonymous => None,
@@ -173,7 +119,7 @@ fn granted(name: &str, who: Who) -> bool {
 }
 
 /// These come with a session alone, and the town's people come with keys.
-fn is_for_people(name: &str) -> bool {
+pub fn is_for_people(name: &str) -> bool {
     TABLE.iter().any(|row| row.name == name && row.by == salur::service::access::By::SessionAlone)
 }
 
@@ -258,7 +204,7 @@ async fn nobody_is_answered_what_is_somebody_elses_by_any_field_of_any_record(db
         };
         for ty in &nodes {
             for field in &sdl.objects[ty] {
-                if field.arguments.iter().any(|(.., needed)| *needed) {
+                if field.arguments.iter().any(|argument| argument.needed) {
                     continue;
                 }
                 let document =

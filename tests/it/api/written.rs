@@ -11,6 +11,7 @@ use crate::on_both_databases;
 on_both_databases!(
     what_is_written_is_what_the_engine_makes,
     fields_come_in_the_order_asked_for,
+    where_everything_is_skipped_the_answer_is_an_empty_object,
     a_known_document_is_held_to_the_same_rules,
     a_known_document_answers_each_caller_by_their_own_rights,
     a_known_change_is_held_to_the_same_rules_and_made_once,
@@ -105,6 +106,17 @@ async fn fields_come_in_the_order_asked_for(db: TestDatabase) {
         let expected = format!(r#"{{"data":{{"needs":{{"nodes":[{written}]}}}}"#);
         assert!(reply.body.starts_with(&expected), "{} does not begin with {expected}", reply.body);
     }
+}
+
+async fn where_everything_is_skipped_the_answer_is_an_empty_object(db: TestDatabase) {
+    let town = Town::new(db).await;
+    let skipping = "query($less: Boolean!) { needs @skip(if: $less) { totalCount } }";
+    for _ in 0..2 {
+        let answer = town.ask(Who::Anonymous, skipping, json!({"less": true})).await;
+        assert_eq!((&answer["data"], answer.get("errors")), (&json!({}), None), "{answer}");
+    }
+    let some = town.data(Who::Anonymous, skipping, json!({"less": false})).await;
+    assert_eq!(some, json!({"needs": {"totalCount": 0}}));
 }
 
 async fn a_known_document_is_held_to_the_same_rules(db: TestDatabase) {

@@ -11,4 +11,5 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod road;
+pub mod sdl;
 pub mod world;

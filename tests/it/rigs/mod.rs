@@ -4,6 +4,7 @@
 //! well prints one line of figures for each database; a violation is a failed test.
 
 mod corruptions;
+mod documents;
 mod extremes;
 mod fairness;
 mod holds;
