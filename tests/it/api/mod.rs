@@ -13,6 +13,7 @@ pub mod identity;
 mod job;
 mod lists;
 mod live;
+mod needs;
 mod neighbours;
 mod pushed;
 pub mod rights;
