@@ -10,13 +10,16 @@ use super::deliveries::{DELIVERY_COLUMNS, DeliveryRow, TRIP_LINE_COLUMNS, TripLi
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::ledger::Pledge;
-use super::overlaps::{DISTRIBUTION_COLUMNS, DistributionRow, distribution_entry};
+use super::overlaps::{DISTRIBUTION_COLUMNS, DistributionRow, KeptOverlap, RULE, distribution_entry, rule_entry};
+use super::programs::{KeptItem, KeptProgram};
 use super::rows::{CLAIM_COLUMNS, ClaimRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow};
 use crate::audit::check::{Check, End, HeadRead, MAX_PROBLEMS, Names, Problem, Report};
 use crate::audit::signing::{Head, PublicKey};
 use crate::audit::{Leaf, Value, text_of};
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{ClaimId, ClaimLineId, DeliveryId, DistributionId, NeedId, OfferId, OrganizationId};
+use crate::domain::ids::{
+    ClaimId, ClaimLineId, DeliveryId, DistributionId, ItemId, NeedId, OfferId, OrganizationId, OverlapId, ProgramId,
+};
 use crate::planted::planted;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, FromQueryResult, IsolationLevel, Statement, TransactionOptions,
@@ -34,7 +37,7 @@ pub struct Checked {
 }
 
 /// Records whose rows are compared. One of them that the log knows has a row.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 11] = [
     NeedId::PREFIX,
     ClaimLineId::PREFIX,
     ClaimId::PREFIX,
@@ -42,6 +45,10 @@ const KINDS: [&str; 7] = [
     DeliveryId::PREFIX,
     OrganizationId::PREFIX,
     DistributionId::PREFIX,
+    OverlapId::PREFIX,
+    RULE,
+    ProgramId::PREFIX,
+    ItemId::PREFIX,
 ];
 
 const NAMES: Names = Names { log: "audit_pack", heads: "audit_head", totals: "need" };
@@ -166,6 +173,8 @@ struct Latest {
     /// When they have last moved anything, and the offers they draw on.
     at_work: HashMap<String, i64>,
     offers: HashMap<String, String>,
+    /// What the notes of findings are committed to.
+    notes: HashMap<String, String>,
 }
 
 impl Latest {
@@ -181,6 +190,12 @@ impl Latest {
             && let Some(Value::Text(offer)) = leaf.state.get("offer")
         {
             self.offers.insert(leaf.subject.clone(), offer.clone());
+        }
+        if kind == OverlapId::PREFIX {
+            match leaf.state.get("note") {
+                Some(Value::Text(note)) => self.notes.insert(leaf.subject.clone(), note.clone()),
+                _ => self.notes.remove(&leaf.subject),
+            };
         }
         if KINDS.contains(&kind) {
             self.of.insert(leaf.subject.clone(), (leaf.version, digest(&text_of(&leaf.state))));
@@ -241,6 +256,12 @@ struct OrganizationRow {
     version: i64,
 }
 
+#[derive(FromQueryResult)]
+struct RuleRow {
+    id: i64,
+    body: String,
+}
+
 impl Comparison<'_> {
     async fn run(&mut self) -> Result<(), StoreError> {
         self.table(NeedId::PREFIX, &format!("{NEED_COLUMNS} FROM need"), |row: NeedRow| {
@@ -281,6 +302,19 @@ impl Comparison<'_> {
         )
         .await?;
         self.deliveries().await?;
+        let rules = "id, body FROM overlap_rule";
+        self.table(RULE, rules, |row: RuleRow| (row.id, Ok(rule_entry(row.id, &row.body)))).await?;
+        let programs = format!("{} FROM program", KeptProgram::COLUMNS);
+        self.few(ProgramId::PREFIX, &programs, |row: KeptProgram| (row.id, row.entries())).await?;
+        let items = format!("{} FROM item", KeptItem::COLUMNS);
+        self.few(ItemId::PREFIX, &items, |row: KeptItem| (row.id, row.entries())).await?;
+        let notes = std::mem::take(&mut self.latest.notes);
+        self.table(OverlapId::PREFIX, &format!("{} FROM overlap", KeptOverlap::COLUMNS), |row: KeptOverlap| {
+            let id = row.id();
+            let noted = notes.get(&OverlapId(id).to_string());
+            (id, row.entry(noted.map(String::as_str)))
+        })
+        .await?;
         let missing: BTreeSet<&String> = self.latest.of.keys().collect();
         let missing = missing.into_iter().take(MAX_PROBLEMS);
         self.found.extend(missing.map(|subject| problem(subject, "the log knows it, and it has no row".into())));
@@ -329,6 +363,23 @@ impl Comparison<'_> {
                 self.meet(DeliveryId(trip.id).to_string(), trip_entry(trip, lines));
             }
         }
+    }
+
+    /// Of few rows, whose entries once told less: `read` answers with what they tell now and what they told then.
+    async fn few<T: FromQueryResult>(
+        &mut self,
+        kind: &str,
+        columns: &str,
+        read: impl Fn(T) -> (i64, [Entry; 2]),
+    ) -> Result<(), StoreError> {
+        let of_kind = self.latest.of.iter().filter(|(subject, _)| subject.starts_with(kind));
+        let known: HashMap<String, [u8; 32]> = of_kind.map(|(of, (_, state))| (of.clone(), *state)).collect();
+        self.table(kind, columns, |row: T| {
+            let (id, [now, then]) = read(row);
+            let as_then = known.get(&then.subject) == Some(&digest(&then.state));
+            (id, Ok(if as_then { then } else { now }))
+        })
+        .await
     }
 
     /// Compares a row, as the entry that its latest version must have, with the log.

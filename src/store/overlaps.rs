@@ -66,7 +66,7 @@ struct RuleRow {
 }
 
 #[derive(FromQueryResult)]
-struct OverlapRow {
+pub(super) struct OverlapRow {
     id: i64,
     area_id: i64,
     kind: String,
@@ -408,6 +408,10 @@ async fn salt_of(tx: &mut Tx, id: OverlapId) -> Result<Option<[u8; 16]>, StoreEr
 
 fn entry(overlap: &Overlap, salt: Option<&[u8; 16]>, action: &'static str) -> Entry {
     let note = overlap.note.as_deref().zip(salt).map(|(words, salt)| audit::commitment(salt, words));
+    committed_entry(overlap, note, action)
+}
+
+fn committed_entry(overlap: &Overlap, note: Option<String>, action: &'static str) -> Entry {
     let finding = &overlap.finding;
     let evidence: Vec<String> =
         finding.evidence.iter().filter_map(|s| source_json(s).as_str().map(str::to_owned)).collect();
@@ -430,6 +434,45 @@ fn entry(overlap: &Overlap, salt: Option<&[u8; 16]>, action: &'static str) -> En
             ("note", note.into()),
         ]),
     )
+}
+
+/// A finding as it is kept, with the salt of its note.
+#[derive(FromQueryResult)]
+pub(super) struct KeptOverlap {
+    #[sea_orm(nested)]
+    row: OverlapRow,
+    note_salt: Option<Vec<u8>>,
+}
+
+impl KeptOverlap {
+    pub const COLUMNS: &str = "id, area_id, kind, status, item_id, quantity, excess, period_start, period_end, finding, \
+        note, withdrawn, version, note_salt";
+
+    pub fn id(&self) -> i64 {
+        self.row.id
+    }
+
+    /// The entry that its latest version must have. `noted` is what the log says of its note: the words themselves may
+    /// have been erased, and may not have been changed.
+    pub fn entry(self, noted: Option<&str>) -> Result<Entry, StoreError> {
+        let overlap = self.row.into_overlap()?;
+        let note = match &overlap.note {
+            None => noted.map(str::to_owned),
+            // A note comes with its salt, or it was put there by somebody else.
+            Some(words) => {
+                let salt = self.note_salt.as_deref().and_then(|salt| salt.try_into().ok());
+                Some(audit::commitment(salt.ok_or_else(|| StoreError::corrupt("salt"))?, words))
+            }
+        };
+        Ok(committed_entry(&overlap, note, ""))
+    }
+}
+
+/// What a rule's entries are about.
+pub(super) const RULE: &str = "rule";
+
+pub(super) fn rule_entry(id: i64, body: &str) -> Entry {
+    Entry::new("rules.import", format!("{RULE}-{id}"), 1, state([("rule", body.into())]))
 }
 
 /// Computes the findings of all areas that have anything delivered, or of those named.
@@ -517,12 +560,7 @@ impl Command for ImportRules {
             let body = rule_json(rule).to_string();
             let sql = "INSERT INTO overlap_rule (body) VALUES ($1) ON CONFLICT (body) DO NOTHING RETURNING id";
             if let Some(row) = tx.one(sql, [body.as_str().into()]).await? {
-                entries.push(Entry::new(
-                    "rules.import",
-                    format!("rule-{}", column::<i64>(&row, "id")?),
-                    1,
-                    state([("rule", body.into())]),
-                ));
+                entries.push(rule_entry(column(&row, "id")?, &body));
             }
         }
         let new = entries.len();

@@ -36,13 +36,6 @@ pub struct ImportPrograms {
     pub dry_run: bool,
 }
 
-#[derive(FromQueryResult)]
-struct Written {
-    id: i64,
-    key: String,
-    version: i64,
-}
-
 impl Command for ImportPrograms {
     type Answer = ();
 
@@ -60,24 +53,18 @@ impl Command for ImportPrograms {
              first_right_hours = excluded.first_right_hours, version = program.version + 1
              WHERE (program.name_id, program.name_en, program.first_right_hours)
                  <> (excluded.name_id, excluded.name_en, excluded.first_right_hours)
-             RETURNING id, key, version",
-            tx.dialect.rows("$1", &columns)
+             RETURNING {}",
+            tx.dialect.rows("$1", &columns),
+            KeptProgram::COLUMNS
         );
         let values = batch(programs.values(), |r| {
             json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en,
                    "first_right_hours": r.first_right_hours})
         });
         let limits = [hold.default_seconds, hold.max_seconds, hold.max_renewals];
-        let written: Vec<Written> =
+        let written: Vec<KeptProgram> =
             tx.all(&sql, [values, limits[0].into(), limits[1].into(), limits[2].into()]).await?;
-        let mut entries = Vec::new();
-        for w in &written {
-            if let Some(row) = programs.get(w.key.as_str()) {
-                let mut state = names(w, &row.program_name_id, &row.program_name_en);
-                state.insert("firstRightHours".into(), row.first_right_hours.into());
-                entries.push(entry(ProgramId(w.id).to_string(), w, state));
-            }
-        }
+        let mut entries: Vec<Entry> = written.iter().map(KeptProgram::entry).collect();
         let columns =
             [("program", Text), ("key", Text), ("name_id", Text), ("name_en", Text), ("unit", Text), ("kind", Text)];
         let sql = format!(
@@ -87,21 +74,16 @@ impl Command for ImportPrograms {
              unit = excluded.unit, kind = excluded.kind, version = item.version + 1
              WHERE (item.name_id, item.name_en, item.unit, item.kind)
                  <> (excluded.name_id, excluded.name_en, excluded.unit, excluded.kind)
-             RETURNING id, key, version",
-            tx.dialect.rows("$1", &columns)
+             RETURNING {}",
+            tx.dialect.rows("$1", &columns),
+            KeptItem::COLUMNS
         );
         let values = batch(&self.rows, |r| {
             json!({"program": r.program_key, "key": r.item_key, "name_id": r.item_name_id,
                    "name_en": r.item_name_en, "unit": r.unit, "kind": r.kind.word()})
         });
-        let written: Vec<Written> = tx.all(&sql, [values]).await?;
-        let items: HashMap<&str, &ProgramRow> = self.rows.iter().map(|r| (r.item_key.as_str(), r)).collect();
-        for w in &written {
-            if let Some(row) = items.get(w.key.as_str()) {
-                let state = names(w, &row.item_name_id, &row.item_name_en);
-                entries.push(entry(ItemId(w.id).to_string(), w, state));
-            }
-        }
+        let written: Vec<KeptItem> = tx.all(&sql, [values]).await?;
+        entries.extend(written.iter().map(KeptItem::entry));
         audit::append(tx, now, self.author, entries).await?;
         tx.reload = true;
         if self.dry_run {
@@ -111,12 +93,77 @@ impl Command for ImportPrograms {
     }
 }
 
-fn names(written: &Written, name_id: &str, name_en: &str) -> State {
-    state([("key", written.key.as_str().into()), ("nameId", name_id.into()), ("nameEn", name_en.into())])
+const ACTION: &str = "programs.import";
+
+/// What the log holds of a program.
+#[derive(FromQueryResult)]
+pub(super) struct KeptProgram {
+    pub id: i64,
+    key: String,
+    name_id: String,
+    name_en: String,
+    first_right_hours: i64,
+    version: i64,
 }
 
-fn entry(subject: String, written: &Written, state: State) -> Entry {
-    Entry::new("programs.import", subject, written.version, state)
+impl KeptProgram {
+    pub const COLUMNS: &str = "id, key, name_id, name_en, first_right_hours, version";
+
+    pub fn entry(&self) -> Entry {
+        self.with(state([("firstRightHours", self.first_right_hours.into())]))
+    }
+
+    /// And as it was written before programs had first rights.
+    pub fn entries(&self) -> [Entry; 2] {
+        [self.entry(), self.with(State::new())]
+    }
+
+    fn with(&self, more: State) -> Entry {
+        let own = named(&self.key, &self.name_id, &self.name_en, more);
+        Entry::new(ACTION, ProgramId(self.id).to_string(), self.version, own)
+    }
+}
+
+fn named(key: &str, name_id: &str, name_en: &str, more: State) -> State {
+    let mut own = state([("key", key.into()), ("nameId", name_id.into()), ("nameEn", name_en.into())]);
+    own.extend(more);
+    own
+}
+
+/// What the log holds of an item.
+#[derive(FromQueryResult)]
+pub(super) struct KeptItem {
+    pub id: i64,
+    program_id: i64,
+    key: String,
+    name_id: String,
+    name_en: String,
+    unit: String,
+    kind: String,
+    version: i64,
+}
+
+impl KeptItem {
+    pub const COLUMNS: &str = "id, program_id, key, name_id, name_en, unit, kind, version";
+
+    pub fn entry(&self) -> Entry {
+        let more = state([
+            ("program", ProgramId(self.program_id).to_string().into()),
+            ("unit", self.unit.as_str().into()),
+            ("kind", self.kind.as_str().into()),
+        ]);
+        self.with(more)
+    }
+
+    /// And as it was written before entries told of the program, the unit and the kind.
+    pub fn entries(&self) -> [Entry; 2] {
+        [self.entry(), self.with(State::new())]
+    }
+
+    fn with(&self, more: State) -> Entry {
+        let own = named(&self.key, &self.name_id, &self.name_en, more);
+        Entry::new(ACTION, ItemId(self.id).to_string(), self.version, own)
+    }
 }
 
 #[derive(FromQueryResult)]

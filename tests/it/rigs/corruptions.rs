@@ -20,6 +20,7 @@ use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::dice::Dice;
 use crate::harness::world::{ANY_NEED, World, q};
 use crate::on_both_databases;
+use crate::store::overlaps::decided;
 
 on_both_databases!(
     every_corruption_of_an_export_is_found,
@@ -40,6 +41,7 @@ impl Bench {
     async fn new(db: TestDatabase, dice: &mut Dice) -> Bench {
         let world = World::with_map(db).await;
         random::run(&world, dice.another(), 300).await;
+        decided(&world).await;
         let home = Home::new();
         let key = Arc::new(SigningKey::create_or_load(&home.path("key.pem")).expect("a key is made"));
         let exported = export(&world.store, &key, &home.path("sound"), &|_, _| ()).await.expect("the log is exported");
@@ -224,6 +226,23 @@ const EDITS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "overlap",
+        &[
+            "status = 'PERMITTED'",
+            "status = 'CONFIRMED'",
+            "quantity = quantity + {}",
+            "excess = {}",
+            "period_end = '2020-12-31'",
+            "note = 'lain {}'",
+            "withdrawn = 1 - withdrawn",
+            "finding = replace(finding, 'line-', 'line-1')",
+            "version = version + {}",
+        ],
+    ),
+    ("overlap_rule", &["body = body || ' '", "body = replace(body, 'exclusive', 'permitted')"]),
+    ("program", &["name_id = name_id || ' {}'", "name_en = 'X{}'", "first_right_hours = first_right_hours + {}"]),
+    ("item", &["name_id = name_id || ' {}'", "unit = 'X{}'", "kind = 'SERVICE'", "version = version + {}"]),
+    (
         "audit_pack",
         &[
             "leaves = replace(leaves, '{}', '0')",
@@ -307,6 +326,8 @@ impl Tables<'_> {
                         "id" => "id + 1000000",
                         "external_id" | "first_sequence" => "NULL",
                         "name" => "name || ' 2'",
+                        "key" => "key || ' 2'",
+                        "body" => "body || ' 2'",
                         other => other,
                     })
                     .collect();

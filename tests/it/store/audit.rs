@@ -19,6 +19,7 @@ use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::dice::Dice;
 use crate::harness::world::{ANY_CLAIM, World};
 use crate::on_both_databases;
+use crate::store::overlaps;
 
 on_both_databases!(
     the_log_of_a_random_run_verifies_and_says_what_the_tables_say,
@@ -26,6 +27,8 @@ on_both_databases!(
     no_transaction_that_is_left_open_holds_entries_back,
     a_later_export_continues_an_earlier_one,
     what_is_changed_behind_the_log_is_found,
+    words_of_a_decision_may_be_erased_and_not_changed,
+    entries_of_items_from_before_they_told_the_unit_are_sound,
     a_head_is_signed_when_the_last_is_a_second_old_or_when_asked,
     the_trail_of_a_record_runs_through_its_versions,
     the_log_names_no_person,
@@ -254,6 +257,54 @@ async fn what_is_changed_behind_the_log_is_found(db: TestDatabase) {
         own.execute_unprepared(&back).await.unwrap_or_else(|e| panic!("{back}: {e}"));
         bench.verify(&world.store, &format!("mended {i}"), None).await.expect("it is mended");
     }
+}
+
+async fn words_of_a_decision_may_be_erased_and_not_changed(db: TestDatabase) {
+    let world = World::new(db).await;
+    let bench = Bench::new(&world.db);
+    let own = connect(&world.db).await;
+    let (_, open) = overlaps::met(&world).await;
+    bench.is_sound(&world, "undecided").await;
+    let check = async |change: &str| {
+        let sql = format!("UPDATE overlap SET {change} WHERE id = {}", open.id.0);
+        own.execute_unprepared(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        world.store.check_audit(&bench.key.public_key(), None).await.expect("it answers")
+    };
+    assert!(check("note = 'tidak apa-apa'").await.is_err(), "nobody has decided it");
+    assert!(check("note = NULL").await.is_ok());
+    assert_eq!(overlaps::decided(&world).await, open.id);
+    bench.is_sound(&world, "decided").await;
+    for (change, sound) in [
+        ("note = 'tidak pernah diperiksa'", false),
+        ("note = 'sudah diperiksa'", true),
+        ("note_salt = NULL", false),
+        ("note = NULL", true),
+        ("status = 'PERMITTED'", false),
+    ] {
+        let found = check(change).await;
+        assert_eq!(found.is_ok(), sound, "{change}: {found:?}");
+    }
+}
+
+async fn entries_of_items_from_before_they_told_the_unit_are_sound(db: TestDatabase) {
+    let world = World::new(db).await;
+    let bench = Bench::new(&world.db);
+    let own = connect(&world.db).await;
+    let of_item = format!("topic = '{}'", world.package);
+    let found = rows(&world.db, &own, &format!("SELECT leaves FROM audit_pack WHERE {of_item}")).await;
+    let now: String = found[0].try_get("", "leaves").expect("a text");
+    let before =
+        now.replace(r#""kind":"FOOD","#, "").replace(&format!(r#","program":"{}","unit":"paket""#, world.food), "");
+    assert!(before.len() < now.len() && !before.contains("unit") && !before.contains("kind"), "{before}");
+    // Not numbered yet, so no head knows of it.
+    let sql = format!("UPDATE audit_pack SET leaves = '{before}' WHERE {of_item}");
+    own.execute_unprepared(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    bench.is_sound(&world, "before").await;
+    let check = async || world.store.check_audit(&bench.key.public_key(), None).await.expect("it answers");
+    assert!(check().await.is_ok());
+    let renamed = format!("UPDATE item SET name_en = 'other' WHERE id = {}", world.package.0);
+    own.execute_unprepared(&renamed).await.expect("nothing in the database forbids it");
+    assert!(check().await.is_err());
 }
 
 async fn a_head_is_signed_when_the_last_is_a_second_old_or_when_asked(db: TestDatabase) {

@@ -7,5 +7,5 @@ mod constraints;
 mod feed;
 mod migrations;
 mod needs_import;
-mod overlaps;
+pub mod overlaps;
 mod people;

@@ -180,7 +180,7 @@ async fn what_is_rejected_withdraws_a_finding_and_what_comes_again_reopens_it(db
 }
 
 /// An area in which donors A and B met: 40 and 20 of the 100 packages of the first area.
-async fn met(world: &World) -> (NeedId, Overlap) {
+pub async fn met(world: &World) -> (NeedId, Overlap) {
     let [a, b, _] = world.donors;
     let need = world.needs(&[100]).await[0];
     for (who, quantity) in [(a, 40), (b, 20)] {
@@ -189,6 +189,24 @@ async fn met(world: &World) -> (NeedId, Overlap) {
     }
     let found = findings(world, OverlapFilter::default()).await;
     (need, found[0].clone())
+}
+
+/// A rule, and a finding that is decided with a note.
+pub async fn decided(world: &World) -> OverlapId {
+    let rules = ImportRules { author: None, rules: vec![exclusive(world)], dry_run: false };
+    assert_eq!(world.store.execute(rules).await.expect("rules are taken"), 1);
+    world.first_right(0).await;
+    let (_, found) = met(world).await;
+    let resolve = ResolveOverlap {
+        author: Some(world.officer),
+        id: found.id,
+        expected_version: found.version,
+        status: OverlapStatus::Confirmed,
+        note: "sudah diperiksa".into(),
+        salt: [1; 16],
+    };
+    world.store.execute(resolve).await.expect("it is decided");
+    found.id
 }
 
 async fn a_decision_needs_the_version_it_was_made_on(db: TestDatabase) {
