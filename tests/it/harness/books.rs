@@ -110,10 +110,11 @@ fn told(kind: Kind) -> &'static str {
     }
 }
 
-/// A connection that knows nothing of the program.
+/// A connection that knows nothing of the program. It stays the same one however long a rig takes: its pool would
+/// close it after half an hour, and with it a transaction that holds a lock.
 pub async fn connect(db: &TestDatabase) -> DatabaseConnection {
     let mut options = ConnectOptions::new(db.url());
-    options.max_connections(1).sqlx_logging(false);
+    options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
     Database::connect(options).await.expect("a test database takes connections")
 }
 
