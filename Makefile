@@ -51,7 +51,7 @@ check: test ## What CI runs (.ci/run asserts a clean tree, too)
 
 # For one: make torture rig=model n=1000000 seed=1 db=sqlite; make torture help=1 lists them.
 torture: ## Run the rigs, as long as one likes (docs/promises.md)
-	scripts/torture.sh $(if $(help),help,rig=$(rig) n=$(n) seed=$(seed) db=$(db) plant=$(plant))
+	scripts/torture.sh $(if $(help),help,rig=$(rig) n=$(n) seed=$(seed) db=$(db) plant=$(plant) other=$(other))
 
 bless: ## Renew schema.graphql from the code
 	cargo build --release

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs the rigs for as long as one likes; a violation ends in an exit code that is not 0.
 #
-#     scripts/torture.sh [rig=NAME|all] [n=COUNT] [seed=SEED] [db=sqlite|postgres|both]
+#     scripts/torture.sh [rig=NAME|all] [n=COUNT] [seed=SEED] [db=sqlite|postgres|both] [other=PROGRAM]
 #     scripts/torture.sh plant=BUG|all [seed=SEED]
 #
 # The second builds a program with a bug in it (src/planted.rs), one bug after another, and fails where
 # the tests that should catch it do not.
 #
 # Without n each rig runs as short as in `make test`. The same rig, n and seed play the same throws
-# again, though not the same races. `scripts/torture.sh help` lists the rigs.
+# again, though not the same races. With rig=rollouts the program of another release, such as another
+# checkout's target/release/salur, takes turns with this one. `scripts/torture.sh help` lists the rigs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,14 +66,14 @@ ValuesRepeated        rigs::documents::
 '
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 2,11p' "$0"
+    sed -n 's/^# \{0,1\}//; 2,12p' "$0"
     printf '\nrigs, and what n counts:%s' "$rigs"
 }
 
-rig=all n='' seed='' db=both plant=''
+rig=all n='' seed='' db=both plant='' other=''
 for argument in "$@"; do
     case $argument in
-    rig=?* | n=* | seed=* | db=?* | plant=*) declare "${argument%%=*}=${argument#*=}" ;;
+    rig=?* | n=* | seed=* | db=?* | plant=* | other=*) declare "${argument%%=*}=${argument#*=}" ;;
     rig= | db=) ;;
     help) usage && exit ;;
     *) usage >&2 && exit 2 ;;
@@ -136,6 +137,11 @@ if [ -n "$plant" ]; then
     exit
 fi
 
+if [ -n "$other" ]; then
+    [ -x "$other" ] || { echo "other=$other: there is no such program; build the other checkout first" >&2; exit 2; }
+    SALUR_OTHER_PROGRAM=$(realpath "$other")
+    export SALUR_OTHER_PROGRAM
+fi
 [ -z "$n" ] || export SALUR_COUNT=$n SALUR_ROUNDS=$n SALUR_RANDOM_COMMANDS=$n
 violated=
 while read -r name tests; do

@@ -203,6 +203,18 @@ impl PostgresServer {
         until("the standby is waited for", || async { self.number(sync).await == 1 }).await;
     }
 
+    /// Waits until a standby has done all that its primary has, and lets it hear nothing more.
+    pub async fn fall_behind(&self, primary: &PostgresServer) {
+        let at = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS n";
+        let at = primary.number(at).await;
+        let replayed = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint AS n";
+        until("the standby has done it all", || async { self.number(replayed).await >= at }).await;
+        self.run("ALTER SYSTEM SET primary_conninfo = ''").await;
+        self.run("SELECT pg_reload_conf()").await;
+        let hears = "SELECT count(*) AS n FROM pg_stat_wal_receiver";
+        until("the standby hears nothing more", || async { self.number(hears).await == 0 }).await;
+    }
+
     /// Makes a standby the primary of a new timeline. What it copied from its old primary of whom
     /// to wait for no longer counts.
     pub async fn promote(&self) {

@@ -88,7 +88,12 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// The command that starts a server on `database`, with its keys in `home`, for tests that change it.
     pub fn command(database: &str, home: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_salur"));
+        Self::command_of(Path::new(env!("CARGO_BIN_EXE_salur")), database, home)
+    }
+
+    /// The same for the program of another release.
+    pub fn command_of(program: &Path, database: &str, home: &Path) -> Command {
+        let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--database", database, "--data-dir"]).arg(home);
         command.current_dir(home).env_clear();
         // The bug that this build is to have, if it is one that has bugs.

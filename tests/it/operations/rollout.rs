@@ -1,7 +1,9 @@
 //! Servers are replaced one after another while people use them, and a newer release expands the
-//! database under those that are still old.
+//! database under those that are still old. Where `SALUR_OTHER_PROGRAM` names the program of another release, it
+//! serves at first, and takes turns with ours from then on.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -28,10 +30,12 @@ async fn servers_that_are_replaced_one_after_another_lose_nothing(db: TestDataba
     let site = Site::settle(db).await;
     // SQLite has one server at a time: whoever comes in between waits at the front.
     let size = if site.db.kind() == Kind::Sqlite { 1 } else { 3 };
+    let other = std::env::var_os("SALUR_OTHER_PROGRAM").map(PathBuf::from);
     let mut servers = Vec::new();
     for _ in 0..size {
-        servers.push(serve(&site).await);
+        servers.push(serve(&site, other.as_deref()).await);
     }
+    let mut of_other = 0;
     let front = Front::open(&servers).await;
     site.served_at(front.address);
     let mut callers = Callers::start(&site, &mut dice, CALLERS);
@@ -42,7 +46,9 @@ async fn servers_that_are_replaced_one_after_another_lose_nothing(db: TestDataba
         for i in 0..size {
             callers.more("claims are answered", |crowd| &crowd.definite, dice.between(1, 100) as u64).await;
             leave(&mut servers[i]).await;
-            servers[i] = serve(&site).await;
+            let program = other.as_deref().filter(|_| dice.chance(50));
+            of_other += u64::from(program.is_some());
+            servers[i] = serve(&site, program).await;
             front.show(&servers);
             until("the new one is ready", || servers[i].is_ready()).await;
         }
@@ -57,12 +63,22 @@ async fn servers_that_are_replaced_one_after_another_lose_nothing(db: TestDataba
     if size > 1 {
         assert_eq!(waited, 0, "there was always a server that was ready");
     }
-    reckoning.show("rollouts", site.db.kind(), rollouts, seed, &format!("servers={size} waited={waited} "));
+    reckoning.show(
+        "rollouts",
+        site.db.kind(),
+        rollouts,
+        seed,
+        &format!("servers={size} of_other={of_other} waited={waited} "),
+    );
 }
 
-/// A server that gives those who spread requests a second to see that it leaves.
-async fn serve(site: &Site) -> ServerProcess {
-    let mut command = ServerProcess::command(site.db.url(), &site.home.path(""));
+/// A server that gives those who spread requests a second to see that it leaves; of ours where no program is named.
+async fn serve(site: &Site, program: Option<&Path>) -> ServerProcess {
+    let (database, home) = (site.db.url(), site.home.path(""));
+    let mut command = match program {
+        Some(program) => ServerProcess::command_of(program, database, &home),
+        None => ServerProcess::command(database, &home),
+    };
     command.args(["--notice-seconds", "1", "--drain-seconds", "60"]);
     ServerProcess::spawn(command, &site.home.path("")).await
 }

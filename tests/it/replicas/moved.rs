@@ -1,7 +1,7 @@
 //! Replicas whose database is another one from one moment to the next: a standby takes over, or a backup
 //! is restored under them.
 
-use super::{Own, Replicas, allocated, claimed, health, stored};
+use super::{Own, Replicas, allocated, claimed, claims, health, stored};
 use crate::fire::crowd::{CALLERS, Callers, Site};
 use crate::fire::{count, dice};
 use crate::harness::actors::{FOOD, RT_11, RT_12, Town};
@@ -44,6 +44,56 @@ async fn a_standby_takes_over_under_writers_and_every_replica_follows_it() {
     assert!(replicas.servers.iter().all(|server| server.is_running()));
     let last = replicas.servers.pop().expect("there are three");
     site.reckon(last).await.show("fail-over", site.db.kind(), n, seed, "");
+}
+
+/// Nothing waited for the standby: what it had not heard of is lost, and its versions come to stand for other states.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_standby_never_heard_of_is_shown_by_nobody_once_it_takes_over() {
+    let mut primary = PostgresServer::create().await;
+    let standby = primary.standby().await;
+    let road = Road::to(&[primary.address()]).await;
+    let town = Town::new(TestDatabase::on_server(&over(&road), "").await).await;
+    let (need, other) = (town.need(RT_11, FOOD, 1_000).await, town.need(RT_12, FOOD, 10).await);
+    let replicas = Replicas::start(&town, &[]).await;
+    claimed(&town, replicas.at(0), &need, 5).await;
+    standby.fall_behind(&primary).await;
+    // As many versions as come again on the other side, and other states under them.
+    let mut lost = String::new();
+    for (replica, quantity) in [(0, 3), (1, 900), (2, 92)] {
+        lost = claimed(&town, replicas.at(replica), &need, quantity).await;
+    }
+    claimed(&town, replicas.at(0), &other, 10).await;
+    for server in replicas.addresses() {
+        assert_eq!(allocated(server, &need, Some(&lost)).await, 1_000);
+    }
+    primary.stop(Stop::Immediate).await;
+    standby.promote().await;
+    road.lead_to(standby.address());
+    for server in replicas.addresses() {
+        // With the old side's map in mind, unless it has learned better.
+        until("a claim is answered", async || {
+            claims(&town, server, &need, 1).await["data"]["claimNeeds"]["__typename"] == "ClaimAccepted"
+        })
+        .await;
+    }
+    replicas.agree_with(&town.db).await;
+    let mut taken = allocated(replicas.at(0), &need, None).await;
+    assert!((8..100).contains(&taken), "what came behind is gone, and what came since is there: {taken}");
+    for server in replicas.addresses() {
+        // What was full on the old side has room, and gives no more than that.
+        for quantity in [1, 2] {
+            let token = claimed(&town, server, &need, quantity).await;
+            taken += quantity;
+            for server in replicas.addresses() {
+                assert_eq!(allocated(server, &need, Some(&token)).await, taken);
+            }
+        }
+        let refused = claims(&town, server, &need, 1_000).await;
+        assert_eq!(refused["data"]["claimNeeds"]["refusals"][0]["free"], 1_000 - taken, "{refused}");
+    }
+    claimed(&town, replicas.at(2), &other, 10).await;
+    replicas.agree_with(&town.db).await;
+    town.check_books().await;
 }
 
 /// `SALUR_COUNT` crashes, by turns of the whole server and of one of its processes, after which PostgreSQL
