@@ -87,6 +87,12 @@ const EXTRA: &[(&str, u64)] = &[
     ("searchAreas", 5_000),
     // A plan over all needs of a city, tens of milliseconds.
     ("planMatch", 20_000),
+    // A password, which is slow on purpose; one to check and one to keep.
+    ("acceptInvitation", 50_000),
+    ("resetPassword", 50_000),
+    ("signIn", 50_000),
+    ("signUp", 50_000),
+    ("changePassword", 100_000),
 ];
 
 /// A filter may pass over every area of the atlas, about half a millisecond for a city.

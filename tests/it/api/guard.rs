@@ -57,6 +57,7 @@ fn bombs() -> Vec<(&'static str, String)> {
         ("areas within areas", body(format!("{{ areaCoverage(level: RT) {{ area {{ {} code {} }} }} }}", "children { ".repeat(10), "} ".repeat(10)))),
         ("introspection in a circle", body(format!("{{ __schema {{ types {} name {} }} }}", "{ fields { type ".repeat(12), "} } ".repeat(12)).replace("type  name", "type { name }"))),
         ("20 plans", body(format!("{{ {} }}", (0..20).map(|i| format!("p{i}: planMatch(input: {{itemKey: \"paket\", quantity: 5}}) {{ value }} ")).collect::<String>()))),
+        ("five sign-ins", body(format!("mutation {{ {} }}", (0..5).map(|i| format!("s{i}: signIn(email: \"{i}@donor.example\", password: \"x\") {{ viewer {{ email }} }} ")).collect::<String>()))),
         ("comments alone", body("#".repeat(200_000))),
         ("control characters", json!({"query": "{ programs { key\u{0}\u{1}\u{feff} } }"}).to_string()),
         ("a thousand operations", body((0..1_000).map(|i| format!("query Q{i} {{ programs {{ key }} }} ")).collect())),
