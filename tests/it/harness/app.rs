@@ -227,10 +227,16 @@ impl Live {
 
     /// Says who calls, and waits until that is accepted.
     pub async fn begin(&mut self, key: Option<&str>) {
+        assert!(self.may_begin(key).await, "the connection is accepted");
+    }
+
+    /// The same; false where the server closes instead.
+    pub async fn may_begin(&mut self, key: Option<&str>) -> bool {
         let payload = key.map_or(json!({}), |key| json!({"Authorization": format!("Bearer {key}")}));
         self.send(json!({"type": "connection_init", "payload": payload})).await;
-        let answer = self.next().await.expect("the connection is accepted");
+        let Some(answer) = self.next().await else { return false };
         assert_eq!(answer["type"], "connection_ack", "{answer}");
+        true
     }
 
     pub async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {

@@ -47,16 +47,32 @@ struct Writer<'a> {
     fragments: Vec<String>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(sdl: &'a Sdl, ids: &'a [String], who: Who, odd: i64, dice: &'a mut Dice) -> Self {
+        let left = dice.between(3, 60) as u32;
+        Writer {
+            sdl,
+            who,
+            dice,
+            ids,
+            left,
+            odd,
+            declared: Vec::new(),
+            variables: BTreeMap::new(),
+            fragments: Vec::new(),
+        }
+    }
+
     fn word(&mut self, of: &[&str]) -> String {
         (*self.dice.pick(of)).to_owned()
     }
 
     /// An operation with all that it needs, and its variables.
-    fn document(&mut self) -> (String, Value) {
-        let (keyword, root) = *self.dice.pick(&[("query", "Query"), ("mutation", "Mutation"), ("query", "Query")]);
+    fn document(&mut self, (keyword, root): (&str, &str)) -> (String, Value) {
         let mut body = String::new();
-        for _ in 0..self.dice.between(1, 3) {
+        // A subscription has one field.
+        let most = if root == "Subscription" { 1 } else { 3 };
+        for _ in 0..self.dice.between(1, most) {
             let fields = &self.sdl.objects[root];
             let own: Vec<&Field> =
                 fields.iter().filter(|f| granted(&f.name, self.who) && !is_for_people(&f.name)).collect();
@@ -341,19 +357,9 @@ fn spoil(text: &str, dice: &mut Dice) -> String {
 /// What is sent: the body, and whether it was left as it was made.
 fn body(sdl: &Sdl, ids: &[String], who: Who, dice: &mut Dice) -> (String, bool) {
     let odd = *dice.pick(&[0, 0, 3, 20]);
-    let left = dice.between(3, 60) as u32;
-    let mut writer = Writer {
-        sdl,
-        who,
-        dice,
-        ids,
-        left,
-        odd,
-        declared: Vec::new(),
-        variables: BTreeMap::new(),
-        fragments: Vec::new(),
-    };
-    let (mut query, variables) = writer.document();
+    let mut writer = Writer::new(sdl, ids, who, odd, dice);
+    let root = *writer.dice.pick(&[("query", "Query"), ("mutation", "Mutation"), ("query", "Query")]);
+    let (mut query, variables) = writer.document(root);
     let spoiled = dice.chance(15);
     if spoiled {
         query = spoil(&query, dice);
@@ -373,6 +379,10 @@ fn judge(sent: &str, reply: &Reply) -> Vec<String> {
     let none = Vec::new();
     let errors = answer["errors"].as_array().unwrap_or(&none);
     assert!(!errors.is_empty() || answer["data"].is_object(), "neither data nor errors: {answer}\n{sent}");
+    codes(sent, errors)
+}
+
+fn codes(sent: &str, errors: &[Value]) -> Vec<String> {
     let code = |error: &Value| {
         let code = error["extensions"]["code"].as_str().unwrap_or_default().to_owned();
         let known = Code::ALL.iter().any(|of| of.word() == code);
@@ -384,11 +394,39 @@ fn judge(sent: &str, reply: &Reply) -> Vec<String> {
     errors.iter().map(code).collect()
 }
 
+/// Nothing comes of a sound subscription before something happens: then it is left.
+const LISTENS: Duration = Duration::from_millis(20);
+
+/// Subscribes to something, sound or odd. Answers the codes of what it was refused with.
+async fn subscribe(town: &Town, sdl: &Sdl, ids: &[String], who: Who, dice: &mut Dice) -> Vec<String> {
+    let odd = *dice.pick(&[0, 10]);
+    let (query, variables) = Writer::new(sdl, ids, who, odd, dice).document(("subscription", "Subscription"));
+    let mut live = town.app.live().await;
+    if !live.may_begin(town.key_of(who)).await {
+        // Somebody has taken the key back meanwhile.
+        return vec!["UNAUTHENTICATED".into()];
+    }
+    live.subscribe("1", &query, variables.clone()).await;
+    let (sent, mut refused) = (format!("{query} {variables}"), Vec::new());
+    while let Ok(message) = live.next_within(LISTENS).await {
+        let message = message.unwrap_or_else(|| panic!("the server has closed\n{sent}"));
+        let payload = &message["payload"];
+        let errors = payload.as_array().or_else(|| payload["errors"].as_array());
+        refused.extend(codes(&sent, errors.map_or(&[], Vec::as_slice)));
+        if message["type"] != "next" {
+            break;
+        }
+    }
+    refused
+}
+
 #[derive(Default)]
 struct Seen {
     codes: BTreeMap<String, u64>,
     /// Sound documents, and those of them that were answered in full.
     sound: [u64; 2],
+    /// Subscriptions that were refused, and that were taken.
+    listened: [u64; 2],
     slowest: Duration,
     of_it: String,
     longest: usize,
@@ -402,6 +440,9 @@ impl Seen {
         for (sum, count) in self.sound.iter_mut().zip(other.sound) {
             *sum += count;
         }
+        for (sum, count) in self.listened.iter_mut().zip(other.listened) {
+            *sum += count;
+        }
         if other.slowest > self.slowest {
             (self.slowest, self.of_it) = (other.slowest, other.of_it);
         }
@@ -413,6 +454,11 @@ async fn ask(town: &Town, sdl: &Sdl, ids: &[String], mut dice: Dice, count: u64)
     let mut seen = Seen::default();
     for _ in 0..count {
         let who = *dice.pick(&Who::ALL);
+        if dice.chance(2) {
+            let refused = subscribe(town, sdl, ids, who, &mut dice).await;
+            seen.listened[usize::from(refused.is_empty())] += 1;
+            continue;
+        }
         let (body, sound) = body(sdl, ids, who, &mut dice);
         let asked = Instant::now();
         let reply = town.app.post(town.key_of(who), &body).await;
@@ -495,16 +541,22 @@ async fn whatever_document_is_sent_it_is_answered_and_harms_nothing(db: TestData
             let [made, answered] = seen.sound;
             // Else the rig would try little but the parser.
             assert!(
-                answered * 4 > made,
+                answered * 8 > made,
                 "of {made} sound documents only {answered} were answered in full: {:?}",
                 seen.codes
             );
             let of = |code: &str| seen.codes.get(code).copied().unwrap_or_default();
+            assert!(
+                seen.listened.iter().all(|count| *count > 0),
+                "{:?} subscriptions refused and taken",
+                seen.listened
+            );
             for code in ["BAD_INPUT", "FORBIDDEN", "UNAUTHENTICATED", "NOT_FOUND", "TOO_COMPLEX"] {
                 assert!(of(code) > 0, "no document came to {code}");
             }
             let more = format!(
-                "sound={made} in_full={answered} codes={:?} slowest_ms={} longest_answer={} memory_mib={}..{} slowest: {}",
+                "sound={made} in_full={answered} subscriptions={:?} codes={:?} slowest_ms={} longest_answer={} memory_mib={}..{} slowest: {}",
+                seen.listened,
                 seen.codes,
                 seen.slowest.as_millis(),
                 seen.longest,
