@@ -437,10 +437,14 @@ impl Compiled {
         }
     }
 
+    /// How many of a kept tally's needs the filter takes in.
+    fn taken(&self, tally: &Tally) -> u32 {
+        if self.services.is_some() && self.counted().is_some() { tally.unserved } else { tally.needs }
+    }
+
     fn coverage(&self, tally: &Tally) -> Coverage {
-        let needs = if self.services.is_some() && self.counted().is_some() { tally.unserved } else { tally.needs };
         Coverage {
-            needs: needs.into(),
+            needs: self.taken(tally).into(),
             unserved: tally.unserved.into(),
             unserved_areas: tally.unserved_areas.into(),
             sums: self.sole_item.map(|_| tally.sums()),
@@ -665,7 +669,7 @@ fn kept_rows(
     if let Some(above) = above.filter(|above| *above < range.start) {
         let mut tally = Tally::default();
         ground.tops(range.clone()).for_each(|top| tally.add(&view.below(ground, top, item)));
-        if tally.needs > 0 {
+        if compiled.taken(&tally) > 0 {
             rows.push((above, tally));
         }
     }

@@ -416,6 +416,24 @@ fn who_looks_decides_which_needs_are_there() {
     }
 }
 
+/// One that lies above the filter's area and takes part only by what is found there.
+#[test]
+fn an_area_above_the_filters_has_a_row_only_where_the_filter_takes_something_in() {
+    let rows = |allocated: i64, service: Option<ServiceStatus>| {
+        let mut contents = two_cities();
+        contents.needs[0].counters = counters(10, allocated, 0);
+        let area = Some(code("31.71"));
+        let filter = Filter { area, service: service.map(|of| vec![of]), ..Filter::everything(Sight::Public) };
+        let rows = loaded(&contents).area_coverage(AreaLevel::Province, &filter, None, 10).expect("few rows");
+        rows.iter().map(|(area, coverage)| (area.code().to_string(), coverage.needs)).collect::<Vec<_>>()
+    };
+    let one = [("31".to_owned(), 1)];
+    assert_eq!(rows(0, Some(ServiceStatus::Unserved)), one);
+    assert_eq!(rows(4, Some(ServiceStatus::Unserved)), [], "what is there is served in part");
+    assert_eq!(rows(4, Some(ServiceStatus::Partial)), one);
+    assert_eq!(rows(4, None), one);
+}
+
 #[test]
 fn quantities_are_summed_where_the_filter_leaves_one_item_and_only_there() {
     let contents = two_cities();
