@@ -304,12 +304,12 @@ impl Comparison<'_> {
         self.deliveries().await?;
         let rules = "id, body FROM overlap_rule";
         self.table(RULE, rules, |row: RuleRow| (row.id, Ok(rule_entry(row.id, &row.body)))).await?;
-        let programs = format!("{} FROM program", KeptProgram::COLUMNS);
-        self.few(ProgramId::PREFIX, &programs, |row: KeptProgram| (row.id, row.entries())).await?;
-        let items = format!("{} FROM item", KeptItem::COLUMNS);
-        self.few(ItemId::PREFIX, &items, |row: KeptItem| (row.id, row.entries())).await?;
+        let programs = format!("{} FROM program", KeptProgram::columns());
+        self.few(ProgramId::PREFIX, &programs, |row: KeptProgram| (row.id(), row.entries())).await?;
+        let items = format!("{} FROM item", KeptItem::columns());
+        self.few(ItemId::PREFIX, &items, |row: KeptItem| (row.id(), row.entries())).await?;
         let notes = std::mem::take(&mut self.latest.notes);
-        self.table(OverlapId::PREFIX, &format!("{} FROM overlap", KeptOverlap::COLUMNS), |row: KeptOverlap| {
+        self.table(OverlapId::PREFIX, &format!("{} FROM overlap", KeptOverlap::columns()), |row: KeptOverlap| {
             let id = row.id();
             let noted = notes.get(&OverlapId(id).to_string());
             (id, row.entry(noted.map(String::as_str)))

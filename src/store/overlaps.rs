@@ -445,8 +445,9 @@ pub(super) struct KeptOverlap {
 }
 
 impl KeptOverlap {
-    pub const COLUMNS: &str = "id, area_id, kind, status, item_id, quantity, excess, period_start, period_end, finding, \
-        note, withdrawn, version, note_salt";
+    pub fn columns() -> String {
+        format!("{OVERLAP_COLUMNS}, note_salt")
+    }
 
     pub fn id(&self) -> i64 {
         self.row.id

@@ -55,7 +55,7 @@ impl Command for ImportPrograms {
                  <> (excluded.name_id, excluded.name_en, excluded.first_right_hours)
              RETURNING {}",
             tx.dialect.rows("$1", &columns),
-            KeptProgram::COLUMNS
+            KeptProgram::columns()
         );
         let values = batch(programs.values(), |r| {
             json!({"key": r.program_key, "name_id": r.program_name_id, "name_en": r.program_name_en,
@@ -76,7 +76,7 @@ impl Command for ImportPrograms {
                  <> (excluded.name_id, excluded.name_en, excluded.unit, excluded.kind)
              RETURNING {}",
             tx.dialect.rows("$1", &columns),
-            KeptItem::COLUMNS
+            KeptItem::columns()
         );
         let values = batch(&self.rows, |r| {
             json!({"program": r.program_key, "key": r.item_key, "name_id": r.item_name_id,
@@ -98,19 +98,22 @@ const ACTION: &str = "programs.import";
 /// What the log holds of a program.
 #[derive(FromQueryResult)]
 pub(super) struct KeptProgram {
-    pub id: i64,
-    key: String,
-    name_id: String,
-    name_en: String,
-    first_right_hours: i64,
+    #[sea_orm(nested)]
+    program: ProgramRecord,
     version: i64,
 }
 
 impl KeptProgram {
-    pub const COLUMNS: &str = "id, key, name_id, name_en, first_right_hours, version";
+    pub fn columns() -> String {
+        format!("{PROGRAM_COLUMNS}, version")
+    }
+
+    pub fn id(&self) -> i64 {
+        self.program.id
+    }
 
     pub fn entry(&self) -> Entry {
-        self.with(state([("firstRightHours", self.first_right_hours.into())]))
+        self.with(state([("firstRightHours", self.program.first_right_hours.into())]))
     }
 
     /// And as it was written before programs had first rights.
@@ -119,8 +122,8 @@ impl KeptProgram {
     }
 
     fn with(&self, more: State) -> Entry {
-        let own = named(&self.key, &self.name_id, &self.name_en, more);
-        Entry::new(ACTION, ProgramId(self.id).to_string(), self.version, own)
+        let ProgramRecord { id, key, name_id, name_en, .. } = &self.program;
+        Entry::new(ACTION, ProgramId(*id).to_string(), self.version, named(key, name_id, name_en, more))
     }
 }
 
@@ -133,24 +136,25 @@ fn named(key: &str, name_id: &str, name_en: &str, more: State) -> State {
 /// What the log holds of an item.
 #[derive(FromQueryResult)]
 pub(super) struct KeptItem {
-    pub id: i64,
-    program_id: i64,
-    key: String,
-    name_id: String,
-    name_en: String,
-    unit: String,
-    kind: String,
+    #[sea_orm(nested)]
+    item: ItemRecord,
     version: i64,
 }
 
 impl KeptItem {
-    pub const COLUMNS: &str = "id, program_id, key, name_id, name_en, unit, kind, version";
+    pub fn columns() -> String {
+        format!("{ITEM_COLUMNS}, version")
+    }
+
+    pub fn id(&self) -> i64 {
+        self.item.id
+    }
 
     pub fn entry(&self) -> Entry {
         let more = state([
-            ("program", ProgramId(self.program_id).to_string().into()),
-            ("unit", self.unit.as_str().into()),
-            ("kind", self.kind.as_str().into()),
+            ("program", ProgramId(self.item.program_id).to_string().into()),
+            ("unit", self.item.unit.as_str().into()),
+            ("kind", self.item.kind.as_str().into()),
         ]);
         self.with(more)
     }
@@ -161,8 +165,8 @@ impl KeptItem {
     }
 
     fn with(&self, more: State) -> Entry {
-        let own = named(&self.key, &self.name_id, &self.name_en, more);
-        Entry::new(ACTION, ItemId(self.id).to_string(), self.version, own)
+        let ItemRecord { id, key, name_id, name_en, .. } = &self.item;
+        Entry::new(ACTION, ItemId(*id).to_string(), self.version, named(key, name_id, name_en, more))
     }
 }
 
