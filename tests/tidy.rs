@@ -31,7 +31,7 @@ const ROOMS: &[Room] = &[
     ),
     room(
         "graphql",
-        &["service", "atlas", "telemetry"],
+        &["service", "atlas", "telemetry", "planted"],
         "resolvers parse, ask and present; they see no row, rule or shape",
     ),
     room(
