@@ -1,10 +1,13 @@
 //! The books: what must hold in the database after every test, asked over a connection of our
 //! own, in SQL that shares nothing with the program's.
 
+use std::time::Duration;
+
 use salur::store::Store;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 use super::database::{Kind, TestDatabase};
+use super::process::within;
 use super::world::World;
 
 /// Each counts the rows that break it.
@@ -157,8 +160,9 @@ pub async fn check_books_of(store: &Store, db: &TestDatabase) {
         assert_eq!(number(db, &own, &sql).await, 0, "{promise}");
     }
     if db.kind() == Kind::Postgres {
+        // Other servers may be at their own work: theirs end within moments, one that was left open does not.
         let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()
                     AND state LIKE 'idle in transaction%'";
-        assert_eq!(number(db, &own, open).await, 0, "a transaction was left open");
+        within(Duration::from_secs(5), "no transaction is left open", async || number(db, &own, open).await == 0).await;
     }
 }
