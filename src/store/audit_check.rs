@@ -1,7 +1,8 @@
 //! The log where it is kept, checked as an outsider checks an export, and the tables beside it: every
 //! row that the log speaks of must be what the log says of it last.
 //!
-//! Columns that no leaf holds (an offer's days, the day of a trip, words of people) are not compared.
+//! Columns that no leaf holds (an offer's days, the day of a trip, which rule permitted a finding) are not compared; nor
+//! are words of people, but for the note of a decision, which the log is committed to.
 
 use super::Store;
 use super::audit::{self, ALL_HEADS, Entry, HeadRow, TREE, TreeRow};
