@@ -26,6 +26,7 @@ mod m20260301_000013_oidc;
 mod m20260301_000014_retention;
 mod m20260301_000015_imported;
 mod m20260301_000016_cheaper_claims;
+mod m20260301_000017_contract_packs;
 
 pub struct Migrator;
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000014_retention::Step),
             Box::new(m20260301_000015_imported::Step),
             Box::new(m20260301_000016_cheaper_claims::Step),
+            Box::new(m20260301_000017_contract_packs::Step),
         ]
     }
 }

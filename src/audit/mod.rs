@@ -74,6 +74,7 @@
 
 pub mod bundle;
 pub mod check;
+pub mod fold;
 pub mod signing;
 pub mod tree;
 

@@ -1,7 +1,8 @@
 //! Audit entries: one for each new version of a record, written in the transaction that made it,
 //! and put in one gapless order afterwards.
 //!
-//! Entries are kept in packs: what one author did to one topic in one transaction. Writers do not
+//! Entries are kept in packs: what one author did to one topic in one transaction, folded to what differs from
+//! entry to entry ([`crate::audit::fold`]). Writers do not
 //! chain anything, so nothing queues up behind the log. A sequencer gives contiguous numbers to the
 //! entries of committed packs, keeps the tree's frontier, and signs its head.
 //!
@@ -17,6 +18,7 @@ use super::error::StoreError;
 use super::ledger::Pledge;
 use super::write::{Command, Tx, column};
 use super::{Author, Store};
+use crate::audit::fold::{fold, unfold};
 use crate::audit::signing::{Head, SigningKey};
 use crate::audit::tree::{Accumulator, Hash, leaf_hash};
 use crate::audit::{FIRST_SEQUENCE, Leaf, LeafText, State, state, text_of};
@@ -168,8 +170,10 @@ pub(super) struct Pack {
     topic: String,
     at: Moment,
     entries: i64,
-    /// Canonical leaves, one to a line.
+    /// Canonical leaves, [folded](crate::audit::fold).
     leaves: String,
+    /// The last of them, as it is.
+    last: String,
 }
 
 /// Entries of one pack at most: bounds what a reader of one record has to go through.
@@ -193,7 +197,7 @@ pub(super) fn pack(now: Moment, author: Author, entries: &[Entry]) -> Vec<Pack> 
         let known = open.get(&topic).copied().filter(|at| packs[*at].entries < PACK_SIZE);
         let at = known.filter(|at| last.get(subject) != Some(at)).unwrap_or_else(|| {
             let name = entry.topic.map_or_else(|| subject.to_owned(), |claim| claim.to_string());
-            packs.push(Pack { topic: name, at: now, entries: 0, leaves: String::new() });
+            packs.push(Pack::new(name, now));
             open.insert(topic, packs.len() - 1);
             packs.len() - 1
         });
@@ -223,12 +227,12 @@ pub(super) fn pack_imported(
     let actor = author_text(author);
     let mut packs = Vec::new();
     for alike in needs.chunk_by(|a, b| a.id.0.div_euclid(NEEDS_IN_PACK) == b.id.0.div_euclid(NEEDS_IN_PACK)) {
-        let mut pack = Pack { topic: topic_of_imported(alike[0].id), at: now, entries: 0, leaves: String::new() };
+        let mut pack = Pack::new(topic_of_imported(alike[0].id), now);
         alike.iter().for_each(|need| pack.add(&actor, &need_entry(need, action)));
         packs.push(pack);
     }
     for alike in lines.chunk_by(|a, b| a.claim == b.claim).flat_map(|of_claim| of_claim.chunks(PACK_SIZE as usize)) {
-        let mut pack = Pack { topic: alike[0].claim.to_string(), at: now, entries: 0, leaves: String::new() };
+        let mut pack = Pack::new(alike[0].claim.to_string(), now);
         alike.iter().for_each(|line| pack.add(&actor, &line_entry(line, action)));
         packs.push(pack);
     }
@@ -236,6 +240,10 @@ pub(super) fn pack_imported(
 }
 
 impl Pack {
+    fn new(topic: String, at: Moment) -> Pack {
+        Pack { topic, at, entries: 0, leaves: String::new(), last: String::new() }
+    }
+
     fn add(&mut self, actor: &str, entry: &Entry) {
         let leaf = LeafText {
             at: self.at.0,
@@ -245,11 +253,11 @@ impl Pack {
             version: entry.version,
             state: &entry.state,
         };
-        if self.entries > 0 {
-            self.leaves.push('\n');
-        }
+        let mut text = String::with_capacity(self.last.len() + 8);
+        leaf.write(&mut text);
+        fold(&mut self.leaves, (self.entries > 0).then_some(&self.last), &text);
         self.entries += 1;
-        leaf.write(&mut self.leaves);
+        self.last = text;
     }
 }
 
@@ -455,7 +463,7 @@ impl Store {
         let mut numbers = Vec::with_capacity(pending.len());
         for pack in &pending {
             numbers.push((pack.id, tree.size() + FIRST_SEQUENCE));
-            for leaf in pack.leaves.split('\n') {
+            for leaf in unfold(&pack.leaves) {
                 tree.push(leaf_hash(leaf.as_bytes()));
             }
         }
@@ -490,8 +498,12 @@ async fn save_tree(tx: &mut Tx, tree: &Accumulator) -> Result<(), StoreError> {
     .map(|_| ())
 }
 
+/// Packs that are read at once for the trail of one record.
+const PACKS_READ: i64 = 200;
+
 #[derive(FromQueryResult)]
 struct PackRow {
+    id: i64,
     first_sequence: Option<i64>,
     leaves: String,
 }
@@ -532,7 +544,7 @@ pub(super) async fn entries_of(
     let mut entries = Vec::new();
     let mut last = after;
     for pack in &packs {
-        for (place, leaf) in pack.leaves.split('\n').enumerate() {
+        for (place, leaf) in unfold(&pack.leaves).enumerate() {
             let here = HistoryPlace { pack: pack.id, place: place as i64 };
             if (pack.id, here.place) <= (after.pack, after.place) {
                 continue;
@@ -560,22 +572,29 @@ impl Store {
             (Some(claims), Ok(number)) => (claims, number),
             _ => ("SELECT CAST($1 AS TEXT) WHERE CAST($2 AS BIGINT) <> 0", 0),
         };
-        // A pack holds a record once at most, and a record's versions ascend with its packs: the n-th
-        // pack that names it has its version n.
         let sql = format!(
-            "SELECT first_sequence, leaves FROM audit_pack
-             WHERE topic IN (SELECT CAST($1 AS TEXT) UNION {claims}) AND {} ORDER BY id LIMIT $4 OFFSET $5",
-            self.dialect.contains("leaves", "$3")
+            "SELECT id, first_sequence, leaves FROM audit_pack
+             WHERE topic IN (SELECT CAST($1 AS TEXT) UNION {claims}) AND id > $3 ORDER BY id LIMIT $4"
         );
+        // A pack holds a record once at most, and a record's versions ascend with its packs: the n-th entry is
+        // its version n. Packs of the same claims may hold others alone.
         let named = format!("\"subject\":\"{subject}\"");
-        let values = [subject.into(), number.into(), named.into(), most.into(), after.into()];
-        let packs: Vec<PackRow> = self.read_all(&sql, values).await?;
-        let mut trail = Vec::with_capacity(packs.len());
-        for pack in packs {
-            for (place, leaf) in pack.leaves.split('\n').enumerate() {
-                let leaf = Leaf::parse(leaf.as_bytes()).map_err(|_| StoreError::corrupt("audit entry"))?;
-                if leaf.subject == subject {
-                    trail.push(AuditRow::of(leaf, pack.first_sequence.map(|first| first + place as i64)));
+        let (mut passed, mut pack, mut trail) = (0, i64::MIN, Vec::new());
+        while (trail.len() as i64) < most {
+            let values = [subject.into(), number.into(), pack.into(), PACKS_READ.into()];
+            let packs: Vec<PackRow> = self.read_all(&sql, values).await?;
+            let Some(last) = packs.last() else { break };
+            pack = last.id;
+            for pack in &packs {
+                for (place, leaf) in unfold(&pack.leaves).enumerate().filter(|(_, leaf)| leaf.contains(&named)) {
+                    let leaf = Leaf::parse(leaf.as_bytes()).map_err(|_| StoreError::corrupt("audit entry"))?;
+                    if leaf.subject != subject {
+                        continue;
+                    }
+                    if passed >= after && (trail.len() as i64) < most {
+                        trail.push(AuditRow::of(leaf, pack.first_sequence.map(|first| first + place as i64)));
+                    }
+                    passed += 1;
                 }
             }
         }
@@ -598,7 +617,7 @@ impl Store {
     pub async fn audit_leaves(&self, sequence: u64, most: i64) -> Result<Vec<Vec<u8>>, StoreError> {
         let packs: Vec<PackRow> = self
             .read_all(
-                "SELECT first_sequence, leaves FROM audit_pack
+                "SELECT id, first_sequence, leaves FROM audit_pack
                  WHERE first_sequence + entries - 1 > $1 AND first_sequence > $1 - $3
                  ORDER BY first_sequence LIMIT $2",
                 [(sequence as i64).into(), most.into(), PACK_SIZE.into()],
@@ -606,10 +625,10 @@ impl Store {
             .await?;
         let numbered = packs.iter().flat_map(|pack| {
             let first = pack.first_sequence.unwrap_or_default();
-            pack.leaves.split('\n').enumerate().map(move |(place, leaf)| (first + place as i64, leaf))
+            unfold(&pack.leaves).enumerate().map(move |(place, leaf)| (first + place as i64, leaf))
         });
         let wanted = numbered.filter(|(number, _)| *number > sequence as i64).take(most.max(0) as usize);
-        Ok(wanted.map(|(_, leaf)| leaf.as_bytes().to_vec()).collect())
+        Ok(wanted.map(|(_, leaf)| leaf.into_bytes()).collect())
     }
 }
 

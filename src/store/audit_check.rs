@@ -15,6 +15,7 @@ use super::overlaps::{DISTRIBUTION_COLUMNS, DistributionRow, KeptOverlap, RULE, 
 use super::programs::{KeptItem, KeptProgram};
 use super::rows::{CLAIM_COLUMNS, ClaimRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow};
 use crate::audit::check::{Check, End, HeadRead, MAX_PROBLEMS, Names, Problem, Report};
+use crate::audit::fold::unfold;
 use crate::audit::signing::{Head, PublicKey};
 use crate::audit::{Leaf, Value, text_of};
 use crate::domain::delivery::DeliveryStatus;
@@ -144,7 +145,7 @@ fn read_head(row: HeadRow) -> Result<(Head, String), String> {
 /// that names another moment, another topic or another number of entries.
 fn read_pack<H: Iterator<Item = HeadRead>>(pack: &PackRow, check: &mut Check<'_, H>, latest: &mut Latest) {
     let mut entries = 0;
-    for leaf in pack.leaves.split('\n') {
+    for leaf in unfold(&pack.leaves) {
         let own = check.expected();
         let sequence = pack.first_sequence.map_or(own, |first| first.saturating_add(entries).cast_unsigned());
         entries += 1;

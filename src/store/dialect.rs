@@ -100,14 +100,6 @@ impl Dialect {
         }
     }
 
-    /// The condition that a text contains another.
-    pub fn contains(self, text: &str, part: &str) -> String {
-        match self {
-            Dialect::Postgres => format!("strpos({text}, {part}) > 0"),
-            Dialect::Sqlite => format!("instr({text}, {part}) > 0"),
-        }
-    }
-
     /// Behind a `SELECT … ORDER BY id`: takes the rows in that order. SQLite has one writer,
     /// who holds the whole database since BEGIN IMMEDIATE, and no such clause.
     pub fn lock(self) -> &'static str {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::actors::{CLAIM, FAR_RT, FOOD, RT_11, Town, Who, claim_lines, text};
 use crate::harness::app::{Reply, code_of, request_from};
-use crate::harness::books::connect;
+use crate::harness::books::{connect, lay_out_log};
 use crate::harness::database::TestDatabase;
 use crate::harness::process::until;
 use crate::on_both_databases;
@@ -604,6 +604,7 @@ async fn an_erased_account_leaves_no_address_and_a_log_that_verifies(db: TestDat
     assert_eq!(code_of(&browser.signs_in(&email, PASSWORD).await), "UNAUTHENTICATED");
     assert_eq!(code_of(&town.ask(Who::DonorA, VIEWER, json!({})).await), "UNAUTHENTICATED", "its keys are gone, too");
     let own = connect(&town.db).await;
+    lay_out_log(&town.db, &own).await;
     for sql in [
         "SELECT email AS text FROM app_user",
         "SELECT recipient AS text FROM outbox",

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use crate::claims::random;
-use crate::harness::books::{check_books, connect, count, rows};
+use crate::harness::books::{check_books, connect, count, lay_out_log, rows};
 use crate::harness::database::{Kind, TestDatabase};
 use crate::harness::dice::Dice;
 use crate::harness::world::{ANY_CLAIM, World};
@@ -31,12 +31,13 @@ on_both_databases!(
     entries_of_items_from_before_they_told_the_unit_are_sound,
     a_head_is_signed_when_the_last_is_a_second_old_or_when_asked,
     the_trail_of_a_record_runs_through_its_versions,
+    a_long_trail_is_read_page_by_page,
     the_log_names_no_person,
     a_second_key_signs_nothing,
 );
 
 /// Entries without a number.
-const OPEN: &str = "SELECT count(*) AS n FROM audit_entry WHERE sequence IS NULL";
+const OPEN: &str = "SELECT count(*) AS n FROM audit_pack WHERE first_sequence IS NULL";
 
 /// A directory of its own, removed in the end.
 struct Bench {
@@ -111,7 +112,7 @@ impl Bench {
     /// Seals and verifies. Panics where the log is not sound or not whole.
     async fn is_sound(&self, world: &World, name: &str) -> Report {
         self.seal(world).await;
-        let all = count(&world.db, "SELECT count(*) AS n FROM audit_entry").await;
+        let all = count(&world.db, "SELECT CAST(sum(entries) AS BIGINT) AS n FROM audit_pack").await;
         let report = self.verify(&world.store, name, None).await.unwrap_or_else(|p| panic!("{p:#?}"));
         assert_eq!(report.totals.leaves as i64, all);
         report
@@ -350,6 +351,33 @@ async fn the_trail_of_a_record_runs_through_its_versions(db: TestDatabase) {
     assert_eq!(rest.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(), ["delivery.schedule"]);
 }
 
+/// More packs than are read at once, half of which hold others alone.
+async fn a_long_trail_is_read_page_by_page(db: TestDatabase) {
+    let world = World::new(db).await;
+    let needs = world.needs(&[1_000, 1_000]).await;
+    let claim = world.promises(world.donors[0], &[(needs[0], 300), (needs[1], 300)]).await;
+    for _ in 0..110 {
+        world.delivers(claim, &[(needs[1], 1)]).await;
+        world.holds(world.donors[1], &[(needs[0], 1)]).await;
+    }
+    let subject = needs[0].to_string();
+    let mut trail = Vec::new();
+    loop {
+        let page = world.store.audit_trail(&subject, trail.len() as i64, 50).await.expect("the trail is read");
+        if page.is_empty() {
+            break;
+        }
+        trail.extend(page);
+    }
+    assert_eq!(trail.len(), 113);
+    assert!(trail.iter().all(|entry| entry.subject == subject));
+    let opened = trail.iter().filter(|entry| entry.action == "claim.open").count();
+    assert_eq!(opened, 111);
+    let reserved: Vec<&str> =
+        trail.iter().filter_map(|e| e.state.split("\"reserved\":").nth(1)?.split(',').next()).collect();
+    assert_eq!((reserved[0], reserved[1], reserved[112]), ("0", "300", "410"));
+}
+
 /// Names, addresses and people's own words are told to the program and looked for in the log.
 async fn the_log_names_no_person(db: TestDatabase) {
     let world = World::new(db).await;
@@ -385,6 +413,7 @@ async fn the_log_names_no_person(db: TestDatabase) {
     };
     world.store.execute(issue).await.expect("a key is issued");
     let own = connect(&world.db).await;
+    lay_out_log(&world.db, &own).await;
     let leaves = rows(&world.db, &own, "SELECT leaf || actor || subject || action AS text FROM audit_entry").await;
     for leaf in leaves {
         let text: String = leaf.try_get("", "text").expect("a text");

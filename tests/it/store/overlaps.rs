@@ -8,7 +8,7 @@ use salur::store::{
     RecomputeOverlaps, ResolveOverlap, ReviseNeed, StoreError, VerifyNeeds,
 };
 
-use crate::harness::books::{check_books, connect, count, rows};
+use crate::harness::books::{check_books, connect, count, lay_out_log, rows};
 use crate::harness::database::TestDatabase;
 use crate::harness::world::{ANY_NEED, World, code, period, q};
 use crate::on_both_databases;
@@ -270,6 +270,7 @@ async fn a_decision_stands_until_there_is_more_of_it(db: TestDatabase) {
     assert_eq!((more.status, more.version, more.note.as_deref()), (OverlapStatus::Suspected, 4, None));
     assert_eq!(count(&world.db, &resolver).await, 0);
     let own = connect(&world.db).await;
+    lay_out_log(&world.db, &own).await;
     let leaves = format!("SELECT leaf FROM audit_entry WHERE subject = '{}' ORDER BY version", found.id);
     let notes: Vec<String> = rows(&world.db, &own, &leaves)
         .await
