@@ -27,6 +27,7 @@ mod m20260301_000014_retention;
 mod m20260301_000015_imported;
 mod m20260301_000016_cheaper_claims;
 mod m20260301_000017_contract_packs;
+mod m20260301_000018_contract_lines;
 
 pub struct Migrator;
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000015_imported::Step),
             Box::new(m20260301_000016_cheaper_claims::Step),
             Box::new(m20260301_000017_contract_packs::Step),
+            Box::new(m20260301_000018_contract_lines::Step),
         ]
     }
 }

@@ -7,7 +7,7 @@ use super::ground::{BadContents, Ground};
 use super::places::Places;
 use super::totals::{Local, Totals};
 use crate::domain::calendar::{Moment, Period};
-use crate::domain::ids::{ItemId, NeedId, ProgramId};
+use crate::domain::ids::{ClaimLineId, ItemId, NeedId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, ServiceStatus, Severity};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +36,7 @@ pub(super) struct Held {
     pub id: NeedId,
     pub version: i64,
     pub counters: Counters,
+    last_line: Option<ClaimLineId>,
     pub slot: u32,
     /// The number of its [`Terms`].
     terms: u32,
@@ -152,8 +153,8 @@ fn number_of(terms: &mut Vec<Terms>, known: &mut HashMap<Terms, u32>, need: &Nee
 }
 
 fn held(need: &Need, slot: u32, item: u32, terms: u32) -> Held {
-    let Need { id, version, counters, severity, status, .. } = *need;
-    Held { id, version, counters, slot, terms, item, severity, status }
+    let Need { id, version, counters, last_line, severity, status, .. } = *need;
+    Held { id, version, counters, last_line, slot, terms, item, severity, status }
 }
 
 impl Board {
@@ -260,9 +261,9 @@ impl Board {
 
     pub fn need(&self, ground: &Ground, held: &Held) -> Need {
         let Terms { program, item, period, first_right_until } = self.terms[held.terms as usize];
-        let Held { id, version, counters, severity, status, .. } = *held;
+        let Held { id, version, counters, last_line, severity, status, .. } = *held;
         let area = ground.id(held.slot);
-        Need { id, area, program, item, period, counters, severity, status, first_right_until, version }
+        Need { id, area, program, item, period, counters, severity, status, first_right_until, last_line, version }
     }
 
     pub fn period(&self, held: &Held) -> Period {

@@ -2,7 +2,7 @@
 
 use super::area::AreaLevel;
 use super::calendar::{Moment, Period};
-use super::ids::{AreaId, ItemId, NeedId, ProgramId};
+use super::ids::{AreaId, ClaimLineId, ItemId, NeedId, ProgramId};
 use super::quantity::Quantity;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +140,8 @@ pub struct Need {
     pub status: NeedStatus,
     /// Until then it is kept for its neighbours; set once, when it is verified.
     pub first_right_until: Option<Moment>,
+    /// The newest line on it. Each line's row names the one before, so that all of them are found.
+    pub last_line: Option<ClaimLineId>,
     /// Grows by one with every change of the record.
     pub version: i64,
 }

@@ -365,6 +365,7 @@ mod tests {
             severity: Severity::new(1).expect("1 to 5"),
             status: NeedStatus::Verified,
             first_right_until: Some(until),
+            last_line: None,
             version: 1,
         };
         assert_eq!(need.kept_until(Moment(until.0 - 1)), Some(until));

@@ -12,6 +12,7 @@
 //! the order of their ids, are in an order in which they could have been made one after another.
 
 use super::batch::{Batch, Kind, Writes};
+use super::chain::lines_of_needs;
 use super::claims::NewClaim;
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -509,17 +510,21 @@ struct PackRow {
 }
 
 /// The topics under which entries of a record are kept, besides its own: `$2` is its number.
-fn claims_of_subject(kind: &str) -> Option<&'static str> {
-    match kind {
+fn claims_of_subject(kind: &str) -> Option<String> {
+    let topics = match kind {
         // And those of the import that brought it: see `topic_of_imported`.
         "need" => {
-            Some("SELECT 'claim-' || claim_id FROM claim_line WHERE need_id = $2 UNION SELECT 'needs-' || ($2 / 100)")
+            let lines = lines_of_needs("n.id = $2");
+            return Some(format!(
+                "SELECT 'claim-' || claim_id FROM ({lines}) AS l UNION SELECT 'needs-' || ($2 / 100)"
+            ));
         }
-        "line" => Some("SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2"),
-        "offer" => Some("SELECT 'claim-' || id FROM claim WHERE offer_id = $2"),
-        "delivery" => Some("SELECT 'claim-' || claim_id FROM delivery WHERE id = $2"),
-        _ => None,
-    }
+        "line" => "SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2",
+        "offer" => "SELECT 'claim-' || id FROM claim WHERE offer_id = $2",
+        "delivery" => "SELECT 'claim-' || claim_id FROM delivery WHERE id = $2",
+        _ => return None,
+    };
+    Some(topics.to_owned())
 }
 
 /// A page of the entries of some records, oldest first.
@@ -570,7 +575,7 @@ impl Store {
         let (kind, number) = subject.rsplit_once('-').unwrap_or((subject, ""));
         let (claims, number) = match (claims_of_subject(kind), number.parse::<i64>()) {
             (Some(claims), Ok(number)) => (claims, number),
-            _ => ("SELECT CAST($1 AS TEXT) WHERE CAST($2 AS BIGINT) <> 0", 0),
+            _ => ("SELECT CAST($1 AS TEXT) WHERE CAST($2 AS BIGINT) <> 0".to_owned(), 0),
         };
         let sql = format!(
             "SELECT id, first_sequence, leaves FROM audit_pack

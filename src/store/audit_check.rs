@@ -6,6 +6,7 @@
 
 use super::Store;
 use super::audit::{self, ALL_HEADS, Entry, HeadRow, TREE, TreeRow};
+use super::chain::needs_off_their_chain;
 use super::claims::NewClaim;
 use super::deliveries::{DELIVERY_COLUMNS, DeliveryRow, TRIP_LINE_COLUMNS, TripLineRow};
 use super::dialect::Dialect;
@@ -13,7 +14,9 @@ use super::error::StoreError;
 use super::ledger::Pledge;
 use super::overlaps::{DISTRIBUTION_COLUMNS, DistributionRow, KeptOverlap, RULE, distribution_entry, rule_entry};
 use super::programs::{KeptItem, KeptProgram};
-use super::rows::{CLAIM_COLUMNS, ClaimRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow};
+use super::rows::{
+    CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow,
+};
 use crate::audit::check::{Check, End, HeadRead, MAX_PROBLEMS, Names, Problem, Report};
 use crate::audit::fold::unfold;
 use crate::audit::signing::{Head, PublicKey};
@@ -317,9 +320,18 @@ impl Comparison<'_> {
             (id, row.entry(noted.map(String::as_str)))
         })
         .await?;
+        self.chains().await?;
         let missing: BTreeSet<&String> = self.latest.of.keys().collect();
         let missing = missing.into_iter().take(MAX_PROBLEMS);
         self.found.extend(missing.map(|subject| problem(subject, "the log knows it, and it has no row".into())));
+        Ok(())
+    }
+
+    /// A line that is not found from its need is shown to nobody there.
+    async fn chains(&mut self) -> Result<(), StoreError> {
+        let astray: Vec<IdRow> = self.look.all(&needs_off_their_chain(), []).await?;
+        let what = "not exactly its lines are found from its row: last_line and previous_line";
+        self.found.extend(astray.iter().map(|row| problem(&NeedId(row.id).to_string(), what.to_owned())));
         Ok(())
     }
 

@@ -68,6 +68,8 @@ pub(super) struct NewLine {
     pub delivered: Quantity,
     pub status: ClaimStatus,
     pub expires_at: Option<Moment>,
+    /// The line on the need before it.
+    pub previous: Option<ClaimLineId>,
 }
 
 #[derive(FromQueryResult)]
@@ -87,16 +89,18 @@ pub(super) async fn insert_lines(tx: &mut Tx, lines: &[NewLine]) -> Result<Vec<C
         ("delivered", Int),
         ("status", Text),
         ("expires_at", Int),
+        ("previous_line", Int),
     ];
     let sql = format!(
-        "INSERT INTO claim_line (claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version)
-         SELECT claim_id, need_id, quantity, 0, delivered, status, expires_at, 1 FROM {}
+        "INSERT INTO claim_line (claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
+         previous_line) SELECT claim_id, need_id, quantity, 0, delivered, status, expires_at, 1, previous_line FROM {}
          RETURNING id, claim_id, need_id",
         tx.dialect.rows("$1", &columns)
     );
     let rows = batch(lines, |l| {
         json!({"claim_id": l.claim.0, "need_id": l.need.0, "quantity": l.quantity.get(),
-               "delivered": l.delivered.get(), "status": l.status.word(), "expires_at": l.expires_at.map(|m| m.0)})
+               "delivered": l.delivered.get(), "status": l.status.word(), "expires_at": l.expires_at.map(|m| m.0),
+               "previous_line": l.previous.map(|line| line.0)})
     });
     let inserted: Vec<InsertedLine> = tx.all(&sql, [rows]).await?;
     let found: HashMap<(i64, i64), i64> = inserted.into_iter().map(|l| ((l.claim_id, l.need_id), l.id)).collect();

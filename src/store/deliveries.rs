@@ -1,5 +1,6 @@
 //! Deliveries: trips planned over confirmed claims, handed over, and answered for by the area.
 
+use super::chain::{IN_AREA, lines_of_needs};
 use super::claims::{ClaimAccess, own_claim};
 use super::dialect::Column::Int;
 use super::error::StoreError;
@@ -495,10 +496,11 @@ impl Store {
     ) -> Result<Vec<DeliveryId>, StoreError> {
         let rows: Vec<IdRow> = self
             .read_all(
-                "SELECT DISTINCT d.delivery_id AS id FROM area a JOIN need n ON n.area_id = a.id
-                 JOIN claim_line l ON l.need_id = n.id JOIN delivery_line d ON d.claim_line_id = l.id
-                 WHERE (a.code = $1 OR a.code LIKE $2) AND d.delivery_id < $3
-                 ORDER BY d.delivery_id DESC LIMIT $4",
+                &format!(
+                    "SELECT DISTINCT d.delivery_id AS id FROM ({}) AS l JOIN delivery_line d ON d.claim_line_id = l.id
+                     WHERE d.delivery_id < $3 ORDER BY d.delivery_id DESC LIMIT $4",
+                    lines_of_needs(IN_AREA)
+                ),
                 [
                     area.as_str().into(),
                     format!("{area}.%").into(),

@@ -2,6 +2,7 @@
 //! what the log says of one area.
 
 use super::audit::{AreaHistory, HistoryPlace, entries_of};
+use super::chain::lines_of_needs;
 use super::error::StoreError;
 use super::rows::{ids, period, quantity};
 use super::{OverlapFilter, Store};
@@ -238,15 +239,16 @@ impl Store {
         }
         let subjects: Vec<SubjectRow> = self
             .read_all(
-                "WITH here AS (SELECT id FROM area WHERE code = $1 OR code LIKE $1 || '.%'),
+                &format!("WITH here AS (SELECT id FROM area WHERE code = $1 OR code LIKE $1 || '.%'),
                  wanted AS (SELECT n.id FROM need n JOIN here ON here.id = n.area_id),
-                 promised AS (SELECT l.id, l.claim_id FROM claim_line l JOIN wanted ON wanted.id = l.need_id)
+                 promised AS ({})
                  SELECT 'need' AS kind, id FROM wanted
                  UNION SELECT 'line', id FROM promised
                  UNION SELECT 'claim', claim_id FROM promised
                  UNION SELECT 'delivery', t.delivery_id FROM delivery_line t JOIN promised ON promised.id = t.claim_line_id
                  UNION SELECT 'overlap', o.id FROM overlap o JOIN here ON here.id = o.area_id
                  UNION SELECT 'distribution', d.id FROM distribution d JOIN here ON here.id = d.area_id",
+                 lines_of_needs("n.id IN (SELECT id FROM wanted)")),
                 [area.as_str().into()],
             )
             .await?;

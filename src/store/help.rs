@@ -1,6 +1,7 @@
 //! Who helps in an area, line by line, and who reported a need.
 
 use super::Store;
+use super::chain::{IN_AREA, lines_of_needs};
 use super::error::StoreError;
 use super::rows::{IdRow, LINE_COLUMNS, LineRow, day, ids, quantity};
 use crate::domain::area::AreaCode;
@@ -34,10 +35,12 @@ impl Store {
     pub async fn help_in(&self, area: &AreaCode, most: i64) -> Result<Vec<HelpLine>, StoreError> {
         let givers: Vec<GiverRow> = self
             .read_all(
-                "SELECT l.id, c.organization_id, c.executor_id FROM area a JOIN need n ON n.area_id = a.id
-                 JOIN claim_line l ON l.need_id = n.id JOIN claim c ON c.id = l.claim_id
-                 WHERE (a.code = $1 OR a.code LIKE $2) AND n.status = 'VERIFIED'
-                 AND c.opening = 0 AND l.status IN ('HELD', 'CONFIRMED', 'FULFILLED') ORDER BY l.id DESC LIMIT $3",
+                &format!(
+                    "SELECT l.id, c.organization_id, c.executor_id FROM ({}) AS l JOIN claim c ON c.id = l.claim_id
+                     WHERE c.opening = 0 AND l.status IN ('HELD', 'CONFIRMED', 'FULFILLED')
+                     ORDER BY l.id DESC LIMIT $3",
+                    lines_of_needs(&format!("{IN_AREA} AND n.status = 'VERIFIED'"))
+                ),
                 [area.as_str().into(), format!("{area}.%").into(), most.into()],
             )
             .await?;

@@ -86,6 +86,7 @@ pub(super) async fn insert(
             };
             need.counters = rules::counters_after(need.counters, None, &line)
                 .ok_or_else(|| StoreError::Fault(format!("{} would be allocated beyond its requirement", need.id)))?;
+            need.last_line = Some(line.id);
             lines.push(line);
         }
         needs.push(need);
@@ -115,6 +116,7 @@ async fn write_needs(tx: &mut Tx, needs: &[Need], rows: &[NewNeed<'_>]) -> Resul
         ("status", Kind::Plain),
         ("external_id", Kind::Text),
         ("first_right_until", Kind::Int),
+        ("last_line", Kind::Int),
     ]);
     for (need, row) in needs.iter().zip(rows) {
         batch.push([
@@ -131,14 +133,15 @@ async fn write_needs(tx: &mut Tx, needs: &[Need], rows: &[NewNeed<'_>]) -> Resul
             need.status.word().into(),
             row.external_id.into(),
             need.first_right_until.map(|m| m.0).into(),
+            need.last_line.map(|line| line.0).into(),
         ]);
     }
     let sql = |source: &str| {
         format!(
             "INSERT INTO need (id, area_id, program_id, item_id, period_start, period_end, required, reserved, delivered,
-             severity, status, external_id, first_right_until, version)
+             severity, status, external_id, first_right_until, last_line, version)
              SELECT id, area_id, program_id, item_id, period_start, period_end, required, reserved, delivered, severity,
-             status, external_id, first_right_until, 1 FROM {source}"
+             status, external_id, first_right_until, last_line, 1 FROM {source}"
         )
     };
     expect_rows(tx.run_batch(&batch, sql).await?, needs.len())

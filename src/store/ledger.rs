@@ -19,6 +19,7 @@
 use super::Author;
 use super::audit::{self, Entry};
 use super::batch::{Batch, Kind, Writes};
+use super::chain::lines_of_needs;
 use super::dialect::Column::{self, Int};
 use super::error::StoreError;
 use super::rows::{self, LINE_COLUMNS, LineRow, NEED_COLUMNS, NeedRow, OFFER_COLUMNS, OfferRow, batch, ids};
@@ -192,11 +193,14 @@ impl Book {
             );
             tx.all(&sql, [need_ids, now.0.into()]).await?
         } else {
+            // What is due by that index, a claim's own by the claim's, and opening balances along the needs' lines.
+            let of_needs = lines_of_needs(&format!("$4 = 1 AND n.id {numbers}"));
             let sql = format!(
-                "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id {numbers}
-                 AND ((status = 'HELD' AND expires_at <= $2) OR claim_id = $3
-                      OR ($4 = 1 AND status <> 'RELEASED'
-                          AND claim_id IN (SELECT c.id FROM claim c WHERE c.opening = 1)))
+                "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id + 0 {numbers} AND id IN (
+                     SELECT id FROM claim_line WHERE need_id + 0 {numbers} AND status = 'HELD' AND expires_at <= $2
+                     UNION SELECT id FROM claim_line WHERE claim_id = $3
+                     UNION SELECT l.id FROM ({of_needs}) AS l JOIN claim c ON c.id = l.claim_id
+                         WHERE c.opening = 1 AND l.status <> 'RELEASED')
                  ORDER BY id{lock}"
             );
             tx.all(&sql, [need_ids, now.0.into(), claim.into(), i64::from(openings).into()]).await?
@@ -356,14 +360,16 @@ impl Book {
         self.follow(Some(&before), &after)
     }
 
-    /// Takes a new line into the sums. Its row is inserted by the caller.
-    pub fn add_line(&mut self, line: ClaimLine, offer: Option<OfferId>) -> Result<(), StoreError> {
+    /// Takes a new line into the sums and puts it at the end of its need's. Its row is inserted by the caller, and
+    /// names the line that this answers: the one on the need before it.
+    pub fn add_line(&mut self, line: ClaimLine, offer: Option<OfferId>) -> Result<Option<ClaimLineId>, StoreError> {
         if let Some(offer) = offer {
             self.offer_of.insert(line.claim, offer);
         }
         self.follow(None, &line)?;
         self.fresh.push(line);
-        Ok(())
+        let need = self.needs.get_mut(&line.need).ok_or(StoreError::NotFound("need"))?;
+        Ok(need.after.last_line.replace(line.id))
     }
 
     fn follow(&mut self, before: Option<&ClaimLine>, after: &ClaimLine) -> Result<(), StoreError> {
@@ -562,6 +568,7 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
         ("delivered", Kind::Int),
         ("severity", Kind::Int),
         ("status", Kind::Plain),
+        ("last_line", Kind::Int),
         ("version", Kind::Int),
         ("was", Kind::Int),
     ]);
@@ -577,6 +584,7 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
             after.counters.delivered().get().into(),
             i64::from(after.severity.get()).into(),
             after.status.word().into(),
+            after.last_line.map(|line| line.0).into(),
             after.version.into(),
             // A new need's row was inserted at version 1 with nothing allocated.
             before.version.max(1).into(),
@@ -585,7 +593,7 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
     let sql = |source: &str| {
         format!(
             "UPDATE need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
-             severity = r.severity, status = r.status, version = r.version
+             severity = r.severity, status = r.status, last_line = r.last_line, version = r.version
              FROM {source} WHERE need.id = r.id AND {}",
             if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was" }
         )
@@ -600,7 +608,7 @@ impl Moved<Need> {
         let (was, is) = (before.counters, after.counters);
         before.version > 0
             && (was.required(), was.delivered()) == (is.required(), is.delivered())
-            && *after == Need { counters: is, version: after.version, ..*before }
+            && *after == Need { counters: is, last_line: after.last_line, version: after.version, ..*before }
     }
 }
 
@@ -610,6 +618,7 @@ fn write_reserved<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved
         ("id", Kind::Int),
         ("reserved", Kind::Int),
         ("had", Kind::Int),
+        ("last_line", Kind::Int),
         ("version", Kind::Int),
         ("was", Kind::Int),
     ]);
@@ -618,13 +627,15 @@ fn write_reserved<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved
             after.id.0.into(),
             after.counters.reserved().get().into(),
             before.counters.reserved().get().into(),
+            after.last_line.map(|line| line.0).into(),
             after.version.into(),
             before.version.into(),
         ]);
     }
     let sql = |source: &str| {
         format!(
-            "UPDATE need SET reserved = r.reserved, version = r.version FROM {source} WHERE need.id = r.id AND {}",
+            "UPDATE need SET reserved = r.reserved, last_line = r.last_line, version = r.version FROM {source}
+             WHERE need.id = r.id AND {}",
             if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was AND need.reserved = r.had" }
         )
     };

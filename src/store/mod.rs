@@ -13,6 +13,7 @@ mod audit_check;
 mod backup;
 mod batch;
 mod by_map;
+mod chain;
 mod claims;
 mod deliveries;
 mod dialect;

@@ -1,6 +1,7 @@
 //! Needs: reported, revised, verified and closed one by one, or imported by the thousand.
 
 use super::batch::Writes;
+use super::chain::{lines_of_needs, needs_off_their_chain};
 use super::claims::{NewClaim, NewLine, insert_lines};
 use super::dialect::Column::Text;
 use super::error::StoreError;
@@ -13,7 +14,7 @@ use super::{Author, Store, audit, overlaps, people};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::{Moment, Period};
 use crate::domain::claim::ClaimLine;
-use crate::domain::ids::{AreaId, ClaimId, ItemId, NeedId, ProgramId};
+use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, ItemId, NeedId, ProgramId};
 use crate::domain::need::{Counters, Need, NeedStatus, Severity};
 use crate::domain::quantity::Quantity;
 use crate::domain::rules;
@@ -70,6 +71,7 @@ impl Command for ReportNeed {
             severity: self.severity,
             status: NeedStatus::Reported,
             first_right_until: None,
+            last_line: None,
             version: 1,
         };
         let mut writes = Writes::new(tx.dialect);
@@ -411,9 +413,13 @@ impl ImportNeeds {
             }
             if !new_lines.is_empty() {
                 let claim = self.opening_claim(tx, opening).await?;
-                let lines: Vec<NewLine> = new_lines.iter().map(|(id, row)| row.opening_line(claim, *id)).collect();
-                for line in insert_lines(tx, &lines).await? {
-                    book.add_line(line, None)?;
+                let previous = |id: NeedId| book.need(id).and_then(|need| need.last_line);
+                let lines: Vec<NewLine> =
+                    new_lines.iter().map(|(id, row)| row.opening_line(claim, *id, previous(*id))).collect();
+                for (line, new) in insert_lines(tx, &lines).await?.into_iter().zip(&lines) {
+                    if book.add_line(line, None)? != new.previous {
+                        return Err(StoreError::Fault(format!("{} has another line before {}", line.need, line.id)));
+                    }
                 }
             }
             book.write_terms(tx).await?;
@@ -514,7 +520,7 @@ fn restate(book: &mut Book, id: NeedId, row: &OpeningNeed) -> Result<Restated, S
 }
 
 impl OpeningNeed {
-    fn opening_line(&self, claim: ClaimId, need: NeedId) -> NewLine {
+    fn opening_line(&self, claim: ClaimId, need: NeedId, previous: Option<ClaimLineId>) -> NewLine {
         NewLine {
             claim,
             need,
@@ -522,6 +528,7 @@ impl OpeningNeed {
             delivered: self.delivered,
             status: rules::opening_status(self.allocated, self.delivered),
             expires_at: None,
+            previous,
         }
     }
 
@@ -542,6 +549,7 @@ impl OpeningNeed {
             severity: self.severity,
             status: self.status,
             first_right_until: self.first_right(rights),
+            last_line: None,
             version: 1,
         })
     }
@@ -558,15 +566,16 @@ impl Store {
     /// The lines on a need that still stand or have delivered something: who helps here, oldest first.
     pub async fn lines_on_need(&self, need: NeedId, most: i64) -> Result<Vec<ClaimLine>, StoreError> {
         let sql = format!(
-            "SELECT {LINE_COLUMNS} FROM claim_line WHERE need_id = $1
-             AND (status IN ('HELD', 'CONFIRMED', 'FULFILLED') OR delivered > 0) ORDER BY id LIMIT $2"
+            "SELECT {LINE_COLUMNS} FROM ({}) AS l WHERE need_id = $1
+             AND (status IN ('HELD', 'CONFIRMED', 'FULFILLED') OR delivered > 0) ORDER BY id LIMIT $2",
+            lines_of_needs("n.id = $1")
         );
         let rows: Vec<LineRow> = self.read_all(&sql, [need.0.into(), most.into()]).await?;
         rows.into_iter().map(LineRow::into_line).collect()
     }
 
-    /// Needs whose stored counters differ from the sums over their lines, and offers likewise: none,
-    /// unless something went wrong. Answers their ids as text.
+    /// Needs whose stored counters differ from the sums over their lines or that have lost one of these, and offers
+    /// likewise: none, unless something went wrong. Answers their ids as text.
     pub async fn recount(&self) -> Result<Vec<String>, StoreError> {
         #[derive(FromQueryResult)]
         struct Odd {
@@ -591,7 +600,8 @@ impl Store {
                 [],
             )
             .await?;
-        let needs = needs.into_iter().map(|o| NeedId(o.id).to_string());
+        let astray: Vec<Odd> = self.read_all(&needs_off_their_chain(), []).await?;
+        let needs = needs.into_iter().chain(astray).map(|o| NeedId(o.id).to_string());
         Ok(needs.chain(offers.into_iter().map(|o| crate::domain::ids::OfferId(o.id).to_string())).collect())
     }
 

@@ -8,6 +8,7 @@
 
 use super::batch::{Batch, Kind, Writes};
 use super::by_map::{SPARE, Terms};
+use super::chain::lines_of_needs;
 use super::claims::{NewClaim, check_hold};
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -371,7 +372,8 @@ struct Sitting {
     /// Keys of claims decided before, with their fingerprints and places in the group.
     heard: HashMap<KeyId, ([u8; 32], usize)>,
     claims: Vec<(ClaimId, NewClaim)>,
-    lines: Vec<ClaimLine>,
+    /// Each with the line on its need before it.
+    lines: Vec<(ClaimLine, Option<ClaimLineId>)>,
     /// When the first hold ends that this sitting has put on a need.
     held_until: HashMap<NeedId, Moment>,
 }
@@ -516,14 +518,13 @@ impl Sitting {
                 expires_at: Some(until),
                 version: 1,
             };
-            self.book.add_line(line, claim.offer)?;
+            self.lines.push((line, self.book.add_line(line, claim.offer)?));
             let first = self.held_until.entry(*need).or_insert(until);
             *first = until.min(*first);
             lines.push(line);
         }
         self.book.end_chapter(claim.author, "claim.open");
         self.claims.push((id, own));
-        self.lines.extend_from_slice(&lines);
         Ok(Claim {
             id,
             organization: own.organization,
@@ -650,9 +651,8 @@ async fn name_ends_of_holds(tx: &mut Tx, now: Moment, findings: &mut [Finding]) 
     }
     let needs: BTreeSet<i64> = refusals.iter().map(|r| r.need.0).collect();
     let sql = format!(
-        "SELECT need_id, min(expires_at) AS at FROM claim_line
-         WHERE status = 'HELD' AND expires_at > $2 AND need_id {} GROUP BY need_id",
-        tx.dialect.numbers("$1")
+        "SELECT need_id, min(expires_at) AS at FROM ({}) AS l WHERE status = 'HELD' AND expires_at > $2 GROUP BY need_id",
+        lines_of_needs(&format!("n.id {}", tx.dialect.numbers("$1")))
     );
     let found: Vec<FreesAt> = tx.all(&sql, [ids(needs), now.0.into()]).await?;
     let frees: HashMap<i64, Moment> = found.into_iter().map(|f| (f.need_id, Moment(f.at))).collect();
@@ -691,27 +691,30 @@ fn insert_claims(writes: &mut Writes, claims: &[(ClaimId, NewClaim)], now: Momen
     writes.add(&batch, sql);
 }
 
-fn insert_lines(writes: &mut Writes, lines: &[ClaimLine]) {
+fn insert_lines(writes: &mut Writes, lines: &[(ClaimLine, Option<ClaimLineId>)]) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("claim_id", Kind::Int),
         ("need_id", Kind::Int),
         ("quantity", Kind::Int),
         ("expires_at", Kind::Int),
+        ("previous_line", Kind::Int),
     ]);
-    for line in lines {
+    for (line, previous) in lines {
         batch.push([
             line.id.0.into(),
             line.claim.0.into(),
             line.need.0.into(),
             line.quantity.get().into(),
             line.expires_at.map(|m| m.0).into(),
+            previous.map(|line| line.0).into(),
         ]);
     }
     let sql = |source: &str| {
         format!(
-            "INSERT INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version)
-             SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1 FROM {source}"
+            "INSERT INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
+             previous_line) SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1, previous_line
+             FROM {source}"
         )
     };
     writes.add(&batch, sql);

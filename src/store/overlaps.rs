@@ -4,6 +4,7 @@
 //! so that they never lag behind the numbers they accuse.
 
 use super::audit::{self, Entry};
+use super::chain::lines_of_needs;
 use super::dialect::Column::{Int, Text};
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -310,8 +311,9 @@ async fn served_in(tx: &mut Tx, set: &str, wanted: &sea_orm::Value) -> Result<Ve
         .all(
             &format!(
                 "SELECT n.area_id, n.program_id, n.item_id, c.organization_id, n.period_start, n.period_end,
-                 l.delivered, c.opening, l.id FROM need n JOIN claim_line l ON l.need_id = n.id
-                 JOIN claim c ON c.id = l.claim_id WHERE l.delivered > 0 AND n.area_id {set}"
+                 l.delivered, c.opening, l.id FROM ({}) AS l JOIN need n ON n.id = l.need_id
+                 JOIN claim c ON c.id = l.claim_id WHERE l.delivered > 0",
+                lines_of_needs(&format!("n.area_id {set}"))
             ),
             [wanted.clone()],
         )

@@ -53,11 +53,12 @@ pub(super) struct NeedRow {
     pub severity: i64,
     pub status: String,
     pub first_right_until: Option<i64>,
+    pub last_line: Option<i64>,
     pub version: i64,
 }
 
 pub(super) const NEED_COLUMNS: &str = "id, area_id, program_id, item_id, period_start, period_end, required, \
-    reserved, delivered, severity, status, first_right_until, version";
+    reserved, delivered, severity, status, first_right_until, last_line, version";
 
 impl NeedRow {
     pub fn into_need(self) -> Result<Need, StoreError> {
@@ -72,6 +73,7 @@ impl NeedRow {
             severity: Severity::new(self.severity).ok_or_else(|| StoreError::corrupt("severity"))?,
             status: NeedStatus::from_word(&self.status).ok_or_else(|| StoreError::corrupt("status"))?,
             first_right_until: self.first_right_until.map(Moment),
+            last_line: self.last_line.map(ClaimLineId),
             version: self.version,
         })
     }

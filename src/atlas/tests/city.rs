@@ -60,6 +60,7 @@ pub fn demo_contents() -> Contents {
             severity: need.severity,
             status: need.status,
             first_right_until: None,
+            last_line: None,
             version: 1,
         }
     });

@@ -102,6 +102,7 @@ pub fn random_need(random: &mut Random, id: i64, area: AreaId, items: &[Item]) -
         severity: Severity::new(1 + random.below(5) as i64).expect("1 to 5"),
         status: *random.pick(&[NeedStatus::Reported, NeedStatus::Verified, NeedStatus::Verified, NeedStatus::Closed]),
         first_right_until: None,
+        last_line: None,
         version: 1,
     }
 }

@@ -18,13 +18,24 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     (
         "a need's reserve is the sum over its living lines",
-        "SELECT count(*) AS n FROM need d WHERE d.reserved <> COALESCE((SELECT CAST(SUM(l.quantity - l.delivered) AS BIGINT)
-         FROM claim_line l WHERE l.need_id = d.id AND l.status IN ('HELD', 'CONFIRMED')), 0)",
+        "SELECT count(*) AS n FROM need d LEFT JOIN (SELECT need_id, SUM(quantity - delivered) AS held FROM claim_line
+         WHERE status IN ('HELD', 'CONFIRMED') GROUP BY need_id) l ON l.need_id = d.id
+         WHERE d.reserved <> COALESCE(l.held, 0)",
     ),
     (
         "what a need was delivered is the sum over all its lines",
-        "SELECT count(*) AS n FROM need d WHERE d.delivered <> COALESCE((SELECT CAST(SUM(l.delivered) AS BIGINT)
-         FROM claim_line l WHERE l.need_id = d.id), 0)",
+        "SELECT count(*) AS n FROM need d LEFT JOIN (SELECT need_id, SUM(delivered) AS given FROM claim_line
+         GROUP BY need_id) l ON l.need_id = d.id WHERE d.delivered <> COALESCE(l.given, 0)",
+    ),
+    (
+        "every line is found from its need, link by link, and no link leads elsewhere",
+        "WITH RECURSIVE found (id, need_id) AS (
+             SELECT l.id, l.need_id FROM need d JOIN claim_line l ON l.id = d.last_line AND l.need_id = d.id
+             UNION SELECT p.id, p.need_id FROM found f JOIN claim_line l ON l.id = f.id
+                 JOIN claim_line p ON p.id = l.previous_line AND p.need_id = f.need_id)
+         SELECT (SELECT count(*) FROM claim_line) - (SELECT count(*) FROM found)
+             + abs((SELECT count(previous_line) FROM claim_line) + (SELECT count(last_line) FROM need)
+                   - (SELECT count(*) FROM claim_line)) AS n",
     ),
     (
         "an offer's claimed quantity is the sum over its lines",

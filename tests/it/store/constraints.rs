@@ -158,12 +158,12 @@ const BREAKS: &[(&str, &str)] = &[
     ("ck_claim_line_status", "UPDATE claim_line SET status = 'LOST' WHERE expires_at IS NULL AND scheduled = 0"),
     (
         "fk_claim_line_claim",
-        "INSERT INTO claim_line SELECT -1, 999999, need_id, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line WHERE id = 1",
+        "INSERT INTO claim_line SELECT -1, 999999, need_id, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = 1",
     ),
     ("fk_claim_line_claim", "DELETE FROM claim"),
     (
         "fk_claim_line_need",
-        "INSERT INTO claim_line SELECT -1, claim_id, 999999, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line WHERE id = 1",
+        "INSERT INTO claim_line SELECT -1, claim_id, 999999, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = 1",
     ),
     ("fk_claim_line_need", "DELETE FROM need"),
     (
