@@ -66,7 +66,7 @@ impl From<String> for Cell {
     }
 }
 
-/// Rows for one statement.
+/// Rows for one statement. The first column is never null.
 pub(super) struct Batch<const C: usize> {
     columns: [(&'static str, Kind); C],
     rows: Vec<[Cell; C]>,
@@ -79,10 +79,16 @@ struct Source {
     rows: usize,
 }
 
-/// Rows of one statement at most. On SQLite statements are kept ready by their length, so a batch is
-/// cut into powers of two.
+/// Rows of one statement at most.
 const MOST_POSTGRES: usize = 2_000;
-const MOST_SQLITE: usize = 128;
+const MOST_SQLITE: usize = 512;
+
+/// How many rows a statement of SQLite's is made for that is given so many: statements are kept ready by their length,
+/// so there are four lengths from each power of two to the next.
+fn made_for(rows: usize) -> usize {
+    let step = 1 << rows.ilog2().saturating_sub(2);
+    rows.div_ceil(step) * step
+}
 
 /// Between two texts of a [`Kind::Plain`] column.
 const SEPARATOR: char = '\u{1e}';
@@ -121,7 +127,7 @@ impl<const C: usize> Batch<C> {
         while !rest.is_empty() {
             let take = match dialect {
                 Dialect::Postgres => rest.len().min(MOST_POSTGRES),
-                Dialect::Sqlite => 1 << rest.len().min(MOST_SQLITE).ilog2(),
+                Dialect::Sqlite => rest.len().min(MOST_SQLITE),
             };
             let (chunk, more) = rest.split_at(take);
             rest = more;
@@ -139,8 +145,16 @@ impl<const C: usize> Batch<C> {
         let names: Vec<String> =
             self.columns.iter().enumerate().map(|(i, (name, _))| format!("column{} AS {name}", i + 1)).collect();
         let row = format!("({})", vec!["?"; C].join(","));
-        let source = format!("(SELECT {} FROM (VALUES {})) AS r", names.join(", "), vec![row; rows.len()].join(","));
-        let values = rows.iter().flatten().map(|cell| match cell {
+        let length = made_for(rows.len());
+        // Rows that are there for the length alone have no first column.
+        let source = format!(
+            "(SELECT {} FROM (VALUES {}) WHERE column1 IS NOT NULL) AS r",
+            names.join(", "),
+            vec![row; length].join(",")
+        );
+        let nothing = [const { Cell::Int(None) }; C];
+        let padding = std::iter::repeat_n(&nothing, length - rows.len());
+        let values = rows.iter().chain(padding).flatten().map(|cell| match cell {
             Cell::Int(number) => (*number).into(),
             Cell::Text(text) => text.clone().into(),
             Cell::Real(number) => (*number).into(),
@@ -409,12 +423,18 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_values_is_cut_into_powers_of_two() {
+    fn a_list_of_values_has_one_of_few_lengths() {
         let mut batch = Batch::new([("n", Kind::Int)]);
         (0..300).for_each(|n| batch.push([n.into()]));
-        let sizes: Vec<usize> = batch.statements(Dialect::Sqlite, 1).iter().map(|s| s.rows).collect();
-        assert_eq!(sizes, [128, 128, 32, 8, 4]);
-        assert_eq!(batch.statements(Dialect::Postgres, 1).len(), 1);
+        let statements = batch.statements(Dialect::Sqlite, 1);
+        assert_eq!(statements.iter().map(|s| (s.rows, s.values.len())).collect::<Vec<_>>(), [(300, 320)]);
+        assert_eq!(batch.statements(Dialect::Postgres, 1)[0].values.len(), 1);
+        (300..1_000).for_each(|n| batch.push([n.into()]));
+        let rows: Vec<usize> = batch.statements(Dialect::Sqlite, 1).iter().map(|s| s.rows).collect();
+        assert_eq!(rows, [512, 488]);
+        let lengths: std::collections::BTreeSet<usize> = (1..=MOST_SQLITE).map(made_for).collect();
+        assert_eq!(lengths.len(), 32);
+        assert!((1..=MOST_SQLITE).all(|rows| made_for(rows) >= rows && made_for(rows) * 4 <= rows * 5));
     }
 
     #[test]

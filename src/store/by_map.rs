@@ -25,6 +25,7 @@ use super::Store;
 use super::batch::{Cell, Writes, array_column};
 use super::dialect::Dialect;
 use super::error::StoreError;
+use super::group::GIVEN_UP;
 use super::ledger::Book;
 use super::opening::{Granted, Holds, OpenClaim, Verdict, grant_all, numbers};
 use super::write::{Attempt, Stood, Whole};
@@ -37,12 +38,13 @@ use sea_orm::sqlx::{self, Row as _};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How old a reading of the clock, of terms and of drawn ids may be.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Ids that are drawn ahead: so many times what a group takes.
-pub(super) const SPARE: usize = 2;
+pub(super) const SPARE: usize = 4;
 
 /// Groups that go the long way after one that was tried in vain, at most: where several servers claim
 /// the same needs, each is behind the others.
@@ -82,12 +84,23 @@ struct Recollection {
 }
 
 /// A group that was decided by the map.
-struct Plan {
+pub(super) struct Plan {
     /// What makes it stand.
     whole: Whole<Vec<Verdict>>,
+    after: Footing,
+}
+
+/// What a plan leaves, once it stands, for the one that is made meanwhile.
+#[derive(Debug, Clone)]
+pub(super) struct Footing {
+    /// The needs that it changes as they will be, ascending by id.
+    needs: Vec<Need>,
     /// As they will be, but for what the statement answers.
     terms: Terms,
 }
+
+/// What became of a plan.
+pub(super) type Landed = Attempt<(Vec<Verdict>, Option<Stood>)>;
 
 impl Plan {
     /// `None`: something about the claims asks for more than the map says. `offset` is what the clock is moved by.
@@ -116,8 +129,29 @@ impl Plan {
             unless,
             answer,
         );
+        let after = Footing { needs: done.needs.clone(), terms: Terms { claim_ids, line_ids, ..terms.clone() } };
         let whole = Whole { sql, values, writes: claims.len(), answer: verdicts, needs: done.needs };
-        Some(Plan { whole, terms: Terms { claim_ids, line_ids, ..terms.clone() } })
+        Some(Plan { whole, after })
+    }
+
+    /// After what the plan before it has come to.
+    pub fn learn(&mut self, stood: Option<&Stood>) {
+        if let Some(renewed) = stood.and_then(|stood| self.after.terms.clone().renewed(stood).ok()) {
+            self.after.terms = renewed;
+        }
+    }
+}
+
+impl Footing {
+    /// The needs as they will be.
+    fn upon(&self, needs: &mut [Need]) {
+        for need in needs {
+            if let Ok(at) = self.needs.binary_search_by_key(&need.id, |after| after.id)
+                && self.needs[at].version > need.version
+            {
+                *need = self.needs[at];
+            }
+        }
     }
 }
 
@@ -153,6 +187,14 @@ fn clock() -> &'static str {
 }
 
 impl Terms {
+    /// Whether they are recent, and there are ids for so many claims and lines.
+    fn will_do(&self, claims: usize, lines: usize) -> bool {
+        self.read.elapsed() < FRESH
+            && self.holds_read.elapsed() < FRESH
+            && self.claim_ids.len() >= claims
+            && self.line_ids.len() >= lines
+    }
+
     /// What the next group may take for granted after a statement that stood.
     fn renewed(self, stood: &Stood) -> Result<Terms, StoreError> {
         let get = |error: sqlx::Error| StoreError::Fault(format!("a statement's answer cannot be read: {error}"));
@@ -197,13 +239,7 @@ impl Recent {
             state.pause -= 1;
             return None;
         }
-        let will_do = |terms: &Terms| {
-            terms.read.elapsed() < FRESH
-                && terms.holds_read.elapsed() < FRESH
-                && terms.claim_ids.len() >= claims
-                && terms.line_ids.len() >= lines
-        };
-        state.terms.take().filter(will_do)
+        state.terms.take().filter(|terms| terms.will_do(claims, lines))
     }
 
     pub fn leave(&self, terms: Option<Terms>) {
@@ -229,47 +265,66 @@ impl Store {
         let _ = self.map.set(Box::new(map));
     }
 
-    /// Decides a group by the map and makes it stand. `None` where that was not tried, or in vain: then the
-    /// database is to be asked, and nothing of it has stayed.
-    pub(super) async fn decide_by_map(&self, claims: &[Arc<OpenClaim>]) -> Option<Attempt<Vec<Verdict>>> {
-        let Plan { whole, terms } = self.plan(claims)?;
-        match self.attempt_at_once(whole).await {
-            Attempt::Done((verdicts, stood), commit) => {
-                self.announce(&commit);
-                self.recent.proved_right();
-                self.recent.leave(stood.and_then(|stood| terms.renewed(&stood).ok()));
-                self.metrics.decided(Way::Map);
-                Some(Attempt::Done(verdicts, commit))
-            }
-            Attempt::LostRace(_) => {
-                self.recent.proved_wrong();
-                self.metrics.decided(Way::Vain);
-                None
-            }
-            Attempt::Unknown((verdicts, _), error) => Some(Attempt::Unknown(verdicts, error)),
-            Attempt::Failed(error) => Some(Attempt::Failed(error)),
-        }
-    }
-
-    fn plan(&self, claims: &[Arc<OpenClaim>]) -> Option<Plan> {
+    /// Decides a group by the map. `before` is what the plan leaves that is on its way into the database: where that
+    /// does not come to stand, this one is void. `None` where the database is to be asked.
+    pub(super) fn plan(&self, claims: &[Arc<OpenClaim>], before: Option<&Footing>) -> Option<Plan> {
         let offset = self.clock.offset_micros();
-        let recollection = self.recall(claims, offset)?;
+        let recollection = self.recall(claims, offset, before)?;
         let plan = Plan::make(claims, &recollection, offset);
-        if plan.is_none() {
+        if plan.is_none() && before.is_none() {
             self.recent.leave(Some(recollection.terms));
         }
         plan
     }
 
+    /// Sends what makes a plan stand. Whoever waits for it finds out whether it does; `LostRace`: something that it
+    /// took for granted is not so, and nothing of it has stayed.
+    pub(super) fn send(&self, plan: Plan) -> (JoinHandle<Landed>, Footing) {
+        let Plan { whole, after } = plan;
+        let store = self.clone();
+        let flight = tokio::spawn(async move {
+            let tried = tokio::time::timeout(GIVEN_UP, store.attempt_at_once(whole)).await;
+            let silent = || StoreError::Unavailable("the database does not answer".into());
+            let landed = tried.unwrap_or_else(|_| Attempt::Unknown((Vec::new(), None), silent()));
+            match &landed {
+                Attempt::Done(..) => {
+                    store.recent.proved_right();
+                    store.metrics.decided(Way::Map);
+                }
+                Attempt::LostRace(_) => {
+                    store.recent.proved_wrong();
+                    store.metrics.decided(Way::Vain);
+                }
+                Attempt::Unknown(..) | Attempt::Failed(_) => {}
+            }
+            landed
+        });
+        (flight, after)
+    }
+
+    /// Keeps for a later group what a plan has left that stands.
+    pub(super) fn keep(&self, after: Footing, stood: Option<&Stood>) {
+        self.recent.leave(stood.and_then(|stood| after.terms.renewed(stood).ok()));
+    }
+
     /// All that these claims take, or nothing. `offset` is what the clock is moved by.
-    fn recall(&self, claims: &[Arc<OpenClaim>], offset: i64) -> Option<Recollection> {
+    fn recall(&self, claims: &[Arc<OpenClaim>], offset: i64, before: Option<&Footing>) -> Option<Recollection> {
         let map = self.map.get()?;
-        let terms = self.recent.terms(claims.len(), claims.iter().map(|claim| claim.lines.len()).sum())?;
+        let lines = claims.iter().map(|claim| claim.lines.len()).sum();
+        let terms = match before {
+            None => self.recent.terms(claims.len(), lines)?,
+            Some(before) => Some(&before.terms).filter(|terms| terms.will_do(claims.len(), lines))?.clone(),
+        };
         let asked: BTreeSet<NeedId> = claims.iter().flat_map(|claim| &claim.lines).map(|(need, _)| *need).collect();
-        let Some(map) = map(&asked.into_iter().collect::<Vec<_>>()) else {
-            self.recent.leave(Some(terms));
+        let Some(mut map) = map(&asked.into_iter().collect::<Vec<_>>()) else {
+            if before.is_none() {
+                self.recent.leave(Some(terms));
+            }
             return None;
         };
+        if let Some(before) = before {
+            before.upon(&mut map.needs);
+        }
         let since = i64::try_from(terms.read.elapsed().as_micros()).ok()?;
         Some(Recollection { now: Moment(terms.clock + since + offset), map, terms })
     }

@@ -9,11 +9,12 @@
 //! with retries of its own. Needs that somebody else has locked (another server, a delivery) are not
 //! waited for: the claims that ask for them go on as a group apart, and the others are answered.
 
+use super::by_map::Plan;
 use super::dialect::Dialect;
 use super::ledger::Wait;
 use super::opening::{ClaimGroup, Heard, OpenClaim, Opened, Verdict};
 use super::write::Attempt;
-use super::{Store, StoreError, position};
+use super::{Commit, Store, StoreError, position};
 use crate::metrics::{Counted, Way};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +34,22 @@ pub(super) const CONNECTIONS: u32 = 1 + MOST_APART as u32;
 /// How long a leader looks out for callers of the last group, at most.
 const COMING_BACK: Duration = Duration::from_millis(1);
 
+/// So many callers at once, and more, share two groups.
+const A_CROWD: usize = 8;
+
 /// Longer than any group takes whose database answers at all: two of its statements' time limits.
-const GIVEN_UP: Duration = Duration::from_secs(10);
+pub(super) const GIVEN_UP: Duration = Duration::from_secs(10);
+
+/// A group that is committed and has not been answered.
+struct Standing {
+    group: Vec<Waiting>,
+    verdicts: Vec<Verdict>,
+    commit: Commit,
+}
+
+fn claims_of(group: &[Waiting]) -> Vec<Arc<OpenClaim>> {
+    group.iter().map(|waiting| waiting.claim.clone()).collect()
+}
 
 /// With the position of its commit.
 type Answer = Result<(Opened, Option<i64>), StoreError>;
@@ -60,6 +75,8 @@ struct State {
     led: bool,
     /// Claims of the last group.
     last: usize,
+    /// How many claims were under way or waited when each of the last groups had landed.
+    crowds: [usize; 4],
 }
 
 impl Default for Queue {
@@ -104,10 +121,34 @@ impl Queue {
         group
     }
 
-    /// How many of the last group's callers are waited for: most of them, since a larger group costs less for
-    /// each; nobody where one came alone.
+    /// Takes note of how many call at once: `landed` of them have just got there.
+    fn count(&self, landed: usize) {
+        let mut state = self.state();
+        let crowd = landed + state.waiting.len();
+        state.crowds.rotate_right(1);
+        state.crowds[0] = crowd;
+    }
+
+    /// Puts a group back to the head of those who wait.
+    fn put_back(&self, group: Vec<Waiting>) {
+        let mut state = self.state();
+        for waiting in group.into_iter().rev() {
+            state.waiting.push_front(waiting);
+        }
+    }
+
+    /// How many callers are waited for: most of the last group's, since a larger group costs less for each; nobody
+    /// where one came alone. Of a crowd, most of one half.
     fn expected(&self) -> usize {
-        self.state().last * 3 / 4
+        let last = self.state().last;
+        self.half().unwrap_or(last) * 3 / 4
+    }
+
+    /// Half of those who call at once, where they are enough to share two groups: while one is on its way, the other
+    /// is planned. Two small ones would cost more than they overlap.
+    fn half(&self) -> Option<usize> {
+        let crowd = self.state().crowds.into_iter().max().unwrap_or_default();
+        (crowd >= A_CROWD).then_some(crowd / 2)
     }
 }
 
@@ -133,38 +174,105 @@ impl Store {
         Ok(opened)
     }
 
+    /// In a task of its own, so that a fault in one group leaves somebody who leads.
     async fn lead(self) {
+        while tokio::spawn(self.clone().lead_on()).await.is_err() {}
+    }
+
+    async fn lead_on(self) {
+        // Planned while the one before was on its way, and what has come to stand since and is to be told.
+        let (mut ahead, mut behind): (Option<(Vec<Waiting>, Plan)>, Option<Standing>) = (None, None);
+        let plans = self.dialect == Dialect::Postgres;
         loop {
-            self.let_others_come().await;
-            let group = self.queue.take();
-            if group.is_empty() {
-                return;
+            let (group, plan) = match ahead.take() {
+                Some((group, plan)) => (group, Some(plan)),
+                None => {
+                    self.tell_of(behind.take());
+                    self.let_others_come().await;
+                    let group = self.queue.take();
+                    if group.is_empty() {
+                        return;
+                    }
+                    let plan = if plans { self.plan(&claims_of(&group), None) } else { None };
+                    (group, plan)
+                }
+            };
+            let Some(plan) = plan else {
+                self.lead_the_long_way(group).await;
+                continue;
+            };
+            let (mut flight, after) = self.send(plan);
+            self.tell_of(behind.take());
+            let landed = tokio::select! {
+                landed = &mut flight => landed,
+                () = self.others_are_here() => {
+                    let next = self.queue.take();
+                    match self.plan(&claims_of(&next), Some(&after)) {
+                        Some(plan) => ahead = Some((next, plan)),
+                        None => self.queue.put_back(next),
+                    }
+                    flight.await
+                }
+            };
+            let stopped = |_| Attempt::Failed(StoreError::Fault("a group of claims stopped".into()));
+            self.queue.count(group.len() + ahead.as_ref().map_or(0, |(next, _)| next.len()));
+            match landed.unwrap_or_else(stopped) {
+                Attempt::Done((verdicts, stood), commit) => {
+                    match &mut ahead {
+                        Some((_, plan)) => plan.learn(stood.as_ref()),
+                        None => self.keep(after, stood.as_ref()),
+                    }
+                    behind = Some(Standing { group, verdicts, commit });
+                    continue;
+                }
+                Attempt::LostRace(_) => {
+                    // What was planned upon it is void, and waits its turn.
+                    ahead.take().into_iter().for_each(|(next, _)| self.queue.put_back(next));
+                    self.lead_the_long_way(group).await;
+                }
+                Attempt::Unknown((verdicts, _), error) => self.settle_alone(group, verdicts, &error),
+                Attempt::Failed(error) => self.settle_alone(group, Vec::new(), &error),
             }
+            ahead.take().into_iter().for_each(|(next, _)| self.queue.put_back(next));
+        }
+    }
+
+    async fn lead_the_long_way(&self, group: Vec<Waiting>) {
+        let put_off = self.run_group(group, Wait::ForNone).await;
+        if !put_off.is_empty()
+            && let Ok(permit) = self.queue.apart.clone().acquire_owned().await
+        {
             let store = self.clone();
-            // In a task of its own, so that a fault in one group leaves the leader standing.
-            let put_off = tokio::spawn(async move { store.run_group(group, Wait::ForNone).await }).await;
-            let put_off = put_off.unwrap_or_default();
-            if !put_off.is_empty()
-                && let Ok(permit) = self.queue.apart.clone().acquire_owned().await
-            {
-                let store = self.clone();
-                tokio::spawn(async move {
-                    store.run_group(put_off, Wait::ForAll).await;
-                    drop(permit);
-                });
-            }
+            tokio::spawn(async move {
+                store.run_group(put_off, Wait::ForAll).await;
+                drop(permit);
+            });
         }
     }
 
     /// Lets requests that are ready to run be heard, as long as that brings new claims.
     async fn let_others_come(&self) {
-        let expected = self.queue.expected();
-        let coming = async {
-            while self.queue.len() < expected {
-                self.queue.came.notified().await;
-            }
-        };
+        let coming = self.come_to(self.queue.expected());
         let _ = tokio::time::timeout(COMING_BACK, coming).await;
+        self.hear_who_is_ready().await;
+    }
+
+    /// Ready when there are enough for a group that is planned while the one before is under way.
+    async fn others_are_here(&self) {
+        match self.queue.half() {
+            Some(half) => self.come_to(half * 3 / 4).await,
+            None => std::future::pending().await,
+        }
+        self.hear_who_is_ready().await;
+    }
+
+    async fn come_to(&self, expected: usize) {
+        while self.queue.len() < expected {
+            self.queue.came.notified().await;
+        }
+    }
+
+    async fn hear_who_is_ready(&self) {
         let mut seen = 0;
         while self.queue.len() > seen {
             seen = self.queue.len();
@@ -172,27 +280,65 @@ impl Store {
         }
     }
 
-    /// Runs a group to its answers. What it gives back waits for locks of others.
-    async fn run_group(&self, group: Vec<Waiting>, wait: Wait) -> Vec<Waiting> {
-        let claims: Vec<Arc<OpenClaim>> = group.iter().map(|w| w.claim.clone()).collect();
-        let (sent, error) = match self.decide_group(claims, wait).await {
-            Attempt::Done(verdicts, commit) => {
-                let mut put_off = Vec::new();
-                for (waiting, verdict) in group.into_iter().zip(verdicts) {
-                    match verdict {
-                        Verdict::Answered(answer) => {
-                            let _ = waiting.answer.send(answer.map(|opened| (opened, commit.position)));
-                        }
-                        Verdict::PutOff => put_off.push(waiting),
-                    }
+    /// Answers a group that was decided by the map: nobody in it waits for locks.
+    fn tell_of(&self, standing: Option<Standing>) {
+        standing.map(|standing| self.tell(standing));
+    }
+
+    /// Answers a group that stands, when followers inside this process have been told. What it gives back waits
+    /// for locks of others.
+    fn tell(&self, standing: Standing) -> Vec<Waiting> {
+        let Standing { group, verdicts, commit } = standing;
+        self.announce(&commit);
+        let mut put_off = Vec::new();
+        for (waiting, verdict) in group.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Answered(answer) => {
+                    let _ = waiting.answer.send(answer.map(|opened| (opened, commit.position)));
                 }
-                return put_off;
+                Verdict::PutOff => put_off.push(waiting),
             }
-            Attempt::Unknown(verdicts, error) => (Some(verdicts), error),
-            Attempt::Failed(error) | Attempt::LostRace(error) => (None, error),
+        }
+        put_off
+    }
+
+    /// Runs a group to its answers, by what the database says. What it gives back waits for locks of others.
+    async fn run_group(&self, group: Vec<Waiting>, wait: Wait) -> Vec<Waiting> {
+        let silent = || StoreError::Unavailable("the database does not answer".into());
+        let (learns, recalls) = match (wait, self.dialect) {
+            (Wait::ForAll, _) => (false, false),
+            (Wait::ForNone, Dialect::Postgres) => (true, false),
+            (Wait::ForNone, Dialect::Sqlite) => (false, true),
         };
+        let map = recalls.then(|| self.map.clone());
+        let mut command = ClaimGroup { claims: claims_of(&group), wait, learns, map };
+        let landed = loop {
+            let tried = tokio::time::timeout(GIVEN_UP, self.attempt(&self.opener, &command)).await;
+            let landed = tried.unwrap_or_else(|_| Attempt::Unknown(Heard::default(), silent()));
+            // The map may have been behind: once more, by what the database says.
+            if !matches!(landed, Attempt::Failed(_) | Attempt::LostRace(_)) || command.map.take().is_none() {
+                break landed;
+            }
+            self.metrics.decided(Way::Vain);
+        };
+        match landed {
+            Attempt::Done(heard, commit) => {
+                if learns {
+                    self.recent.leave(heard.terms);
+                }
+                self.metrics.decided(if heard.by_map { Way::Map } else { Way::Database });
+                return self.tell(Standing { group, verdicts: heard.verdicts, commit });
+            }
+            Attempt::Unknown(heard, error) => self.settle_alone(group, heard.verdicts, &error),
+            Attempt::Failed(error) | Attempt::LostRace(error) => self.settle_alone(group, Vec::new(), &error),
+        }
+        Vec::new()
+    }
+
+    /// After a group that failed, or of which nobody knows: `sent` is what it stood for in that case.
+    fn settle_alone(&self, group: Vec<Waiting>, sent: Vec<Verdict>, error: &StoreError) {
         tracing::debug!(%error, claims = group.len(), "a group failed; its claims are tried one by one");
-        let mut sent = sent.unwrap_or_default().into_iter();
+        let mut sent = sent.into_iter();
         for waiting in group {
             let before = sent.next();
             let store = self.clone();
@@ -201,41 +347,12 @@ impl Store {
                 let _ = waiting.answer.send(found);
             });
         }
-        Vec::new()
-    }
-
-    /// By the map, where that is enough and turns out to be so; else by what the database says. Who
-    /// follows has been told.
-    async fn decide_group(&self, claims: Vec<Arc<OpenClaim>>, wait: Wait) -> Attempt<Vec<Verdict>> {
-        let silent = || StoreError::Unavailable("the database does not answer".into());
-        let learns = self.dialect == Dialect::Postgres && wait == Wait::ForNone;
-        if learns {
-            let tried = tokio::time::timeout(GIVEN_UP, self.decide_by_map(&claims)).await;
-            if let Some(decided) = tried.unwrap_or_else(|_| Some(Attempt::Unknown(Vec::new(), silent()))) {
-                return decided;
-            }
-        }
-        let command = ClaimGroup { claims, wait, learns };
-        let tried = tokio::time::timeout(GIVEN_UP, self.attempt(&self.opener, &command)).await;
-        match tried.unwrap_or_else(|_| Attempt::Unknown(Heard::default(), silent())) {
-            Attempt::Done(heard, commit) => {
-                self.announce(&commit);
-                if learns {
-                    self.recent.leave(heard.terms);
-                }
-                self.metrics.decided(Way::Database);
-                Attempt::Done(heard.verdicts, commit)
-            }
-            Attempt::Unknown(heard, error) => Attempt::Unknown(heard.verdicts, error),
-            Attempt::Failed(error) => Attempt::Failed(error),
-            Attempt::LostRace(error) => Attempt::LostRace(error),
-        }
     }
 
     /// `sent`: what a COMMIT stood for whose answer never came. If it has arrived after all, the key
     /// is found, and what was meant is what it says.
     async fn open_alone(&self, claim: Arc<OpenClaim>, mut sent: Option<Verdict>) -> Answer {
-        let command = ClaimGroup { claims: vec![claim], wait: Wait::ForAll, learns: false };
+        let command = ClaimGroup { claims: vec![claim], wait: Wait::ForAll, learns: false, map: None };
         let (mut found, position) = self.repeat(&command, |heard| sent = heard.verdicts.into_iter().next()).await?;
         let answer = match (found.verdicts.pop(), sent) {
             (Some(Verdict::Answered(Ok(found))), Some(Verdict::Answered(Ok(meant)))) if found.is_replay_of(&meant) => {

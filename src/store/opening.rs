@@ -7,7 +7,7 @@
 //! is a group of one.
 
 use super::batch::{Batch, Kind, Writes};
-use super::by_map::{SPARE, Terms};
+use super::by_map::{Map, SPARE, Terms};
 use super::chain::lines_of_needs;
 use super::claims::{NewClaim, check_hold};
 use super::dialect::Dialect;
@@ -29,7 +29,7 @@ use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Sets quantities of needs aside for an organisation, all in one transaction.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Opened {
 impl OpenClaim {
     /// Decides it as a part of a larger transaction.
     pub async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
-        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll, learns: false };
+        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll, learns: false, map: None };
         match group.run(tx).await?.verdicts.pop() {
             Some(Verdict::Answered(answer)) => answer.map(|opened| opened.outcome),
             _ => Err(StoreError::Fault("a claim was left undecided".into())),
@@ -113,6 +113,10 @@ pub(super) struct ClaimGroup {
     pub wait: Wait,
     /// Whether what it reads is left for groups to come.
     pub learns: bool,
+    /// What the needs are taken from instead of the database, where all is granted as it was asked for. Each is then
+    /// written as of the version it was taken at, and where the map was behind the whole group fails. On SQLite,
+    /// whose only writer has begun when the map is asked.
+    pub map: Option<Arc<OnceLock<Map>>>,
 }
 
 /// What a group has come to.
@@ -121,6 +125,8 @@ pub(super) struct Heard {
     pub verdicts: Vec<Verdict>,
     /// For groups to come.
     pub terms: Option<Terms>,
+    /// Whether the map was enough.
+    pub by_map: bool,
 }
 
 /// What one claim of a group has come to. An answer stands once the group is committed.
@@ -140,6 +146,9 @@ impl Command for ClaimGroup {
 
     async fn run(&self, tx: &mut Tx) -> Result<Heard, StoreError> {
         let needs: BTreeSet<NeedId> = self.claims.iter().flat_map(|c| &c.lines).map(|(need, _)| *need).collect();
+        if let Some((sitting, findings)) = self.hear_by_map(tx, &needs).await? {
+            return Ok(Heard { by_map: true, ..self.write(tx, sitting, findings).await? });
+        }
         let offers: BTreeSet<OfferId> = self.claims.iter().filter_map(|c| c.offer).collect();
         let offers: Vec<OfferId> = offers.into_iter().collect();
         let book = Book::open_waiting(tx, None, "claim.open", &needs, Lines::None, &offers, self.wait).await?;
@@ -154,12 +163,43 @@ impl Command for ClaimGroup {
         }
         name_ends_of_holds(tx, sitting.book.now(), &mut findings).await?;
         sitting.name_ends_of_first_rights(&self.claims, &mut findings);
+        self.write(tx, sitting, findings).await
+    }
+}
+
+impl ClaimGroup {
+    /// `None` where the database is to be asked: nothing has been written.
+    async fn hear_by_map(
+        &self,
+        tx: &mut Tx,
+        needs: &BTreeSet<NeedId>,
+    ) -> Result<Option<(Sitting, Vec<Finding>)>, StoreError> {
+        let Some(map) = self.map.as_ref().and_then(|map| map.get()) else { return Ok(None) };
+        let asked: Vec<NeedId> = needs.iter().copied().collect();
+        let Some(on_map) = map(&asked).filter(|_| only_needs_matter(&self.claims)) else { return Ok(None) };
+        let now = tx.now().await?;
+        let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
+        let sql = format!(
+            "SELECT id FROM claim_line WHERE status = '{due}' AND expires_at <= $2 AND need_id + 0 {} LIMIT 1",
+            tx.dialect.numbers("$1")
+        );
+        if tx.one(&sql, [ids(asked.iter().map(|need| need.0)), now.0.into()]).await?.is_some() {
+            return Ok(None);
+        }
+        let book = Book::recalled(now, None, "claim.open", on_map.needs.into_iter());
+        let ground = Ground::read(tx, &self.claims, &book, self.learns).await?;
+        let mut sitting = Sitting::new(book, ground);
+        let findings = hear_all_granted(&self.claims, &mut sitting);
+        Ok(findings.map(|findings| (sitting, findings)))
+    }
+
+    async fn write(&self, tx: &mut Tx, sitting: Sitting, findings: Vec<Finding>) -> Result<Heard, StoreError> {
         let terms = self.learns.then(|| sitting.terms_left(tx.clock_offset()));
         let mut writes = Writes::new(tx.dialect);
         let (verdicts, done) = sitting.seal(&self.claims, findings, &mut writes)?;
         tx.write(writes).await?;
         tx.did(done);
-        Ok(Heard { verdicts, terms })
+        Ok(Heard { verdicts, terms, by_map: false })
     }
 }
 
@@ -175,8 +215,7 @@ pub(super) struct Granted {
 /// Decides claims over a book that was opened without locks and gathers what is to be written. `None` unless
 /// they are all granted as they were asked for and nothing but their needs has a say in it.
 pub(super) fn grant_all(claims: &[Arc<OpenClaim>], book: Book, terms: &Terms, writes: &mut Writes) -> Option<Granted> {
-    let own = |claim: &Arc<OpenClaim>| claim.executor.is_none_or(|executor| executor == claim.organization);
-    if !claims.iter().all(|claim| claim.offer.is_none() && own(claim)) {
+    if !only_needs_matter(claims) {
         return None;
     }
     let ground = Ground {
@@ -186,15 +225,23 @@ pub(super) fn grant_all(claims: &[Arc<OpenClaim>], book: Book, terms: &Terms, wr
         ..Ground::default()
     };
     let mut sitting = Sitting::new(book, ground);
-    let mut findings = Vec::with_capacity(claims.len());
-    for (place, claim) in claims.iter().enumerate() {
-        let finding = sitting.hear(place, claim).ok().filter(Finding::is_granted_as_asked)?;
-        findings.push(finding);
-    }
+    let findings = hear_all_granted(claims, &mut sitting)?;
     let [claim_ids, line_ids] =
         [&sitting.ground.claim_ids, &sitting.ground.line_ids].map(|ids| ids.as_slice().to_vec());
     let (verdicts, done) = sitting.seal(claims, findings, writes).ok()?;
     Some(Granted { verdicts, done, claim_ids, line_ids })
+}
+
+/// Whether nothing but their needs has a say in what claims come to: no offer, no other executor.
+fn only_needs_matter(claims: &[Arc<OpenClaim>]) -> bool {
+    let own = |claim: &Arc<OpenClaim>| claim.executor.is_none_or(|executor| executor == claim.organization);
+    claims.iter().all(|claim| claim.offer.is_none() && own(claim))
+}
+
+/// `None` unless all are granted as they were asked for.
+fn hear_all_granted(claims: &[Arc<OpenClaim>], sitting: &mut Sitting) -> Option<Vec<Finding>> {
+    let hear = |(place, claim): (usize, &Arc<OpenClaim>)| sitting.hear(place, claim).ok();
+    claims.iter().enumerate().map(hear).map(|finding| finding.filter(Finding::is_granted_as_asked)).collect()
 }
 
 /// A list of ids, ascending.

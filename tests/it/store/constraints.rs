@@ -168,7 +168,7 @@ const BREAKS: &[(&str, &str)] = &[
     ("fk_claim_line_need", "DELETE FROM need"),
     (
         "uq_claim_line_need",
-        "INSERT INTO claim_line SELECT -id, claim_id, need_id, 1, 0, 0, 'RELEASED', NULL, 1 FROM claim_line",
+        "INSERT INTO claim_line SELECT -id, claim_id, need_id, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line",
     ),
     ("ck_claim_line_quantity", "UPDATE claim_line SET quantity = 0 WHERE status = 'HELD'"),
     ("ck_claim_line_quantity", "UPDATE claim_line SET quantity = 9007199254740992 WHERE status = 'HELD'"),
