@@ -1,5 +1,6 @@
 //! Each need names the newest line on it, and each line the one before: an index of lines by need was most of what a
-//! claim wrote on SQLite, one random page for each of its lines.
+//! claim wrote on SQLite, one random page for each of its lines. And claims are found by who carries them out, or by their
+//! offer, where that is not who makes them, or there is one.
 //!
 //! It contracts: an older release would make lines that are on no chain. That was before the first release.
 
@@ -16,8 +17,17 @@ UPDATE need SET last_line = l.last FROM (SELECT need_id, max(id) AS last FROM cl
     WHERE l.need_id = need.id;
 
 DROP INDEX ix_claim_line_need;
+
+DROP INDEX ix_claim_executor;
+CREATE INDEX ix_claim_executor ON claim (executor_id) WHERE executor_id <> organization_id;
+DROP INDEX ix_claim_offer;
+CREATE INDEX ix_claim_offer ON claim (offer_id) WHERE offer_id IS NOT NULL;
 ",
     down: r"
+DROP INDEX ix_claim_offer;
+CREATE INDEX ix_claim_offer ON claim (offer_id);
+DROP INDEX ix_claim_executor;
+CREATE INDEX ix_claim_executor ON claim (executor_id);
 CREATE INDEX ix_claim_line_need ON claim_line (need_id);
 ALTER TABLE claim_line DROP COLUMN previous_line;
 ALTER TABLE need DROP COLUMN last_line;

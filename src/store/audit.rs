@@ -401,9 +401,10 @@ impl Command for Sequence {
             batch.push([(*id).into(), (*first as i64).into()]);
         }
         // The plus keeps SQLite from going over all unnumbered packs, with the batch read anew for each.
+        let update = tx.dialect.update_many();
         let sql = |source: &str| {
             format!(
-                "UPDATE audit_pack SET first_sequence = r.first_sequence FROM {source} WHERE audit_pack.id = r.id
+                "{update} audit_pack SET first_sequence = r.first_sequence FROM {source} WHERE audit_pack.id = r.id
                  AND +audit_pack.first_sequence IS NULL"
             )
         };

@@ -393,7 +393,7 @@ impl Store {
     ) -> Result<Vec<ClaimId>, StoreError> {
         let rows: Vec<IdRow> = self
             .read_all(
-                "SELECT id FROM claim WHERE (organization_id = $1 OR executor_id = $1) AND opening = 0 AND id < $2
+                "SELECT id FROM claim WHERE (organization_id = $1 OR (executor_id = $1 AND executor_id <> organization_id)) AND opening = 0 AND id < $2
                  ORDER BY id DESC LIMIT $3",
                 [organization.0.into(), before.map_or(i64::MAX, |c| c.0).into(), most.into()],
             )

@@ -477,7 +477,7 @@ impl Store {
     ) -> Result<Vec<DeliveryId>, StoreError> {
         let sql = format!(
             "SELECT d.id FROM delivery d JOIN claim c ON c.id = d.claim_id
-             WHERE (c.organization_id = $1 OR c.executor_id = $1) AND d.status {} AND d.id < $3
+             WHERE (c.organization_id = $1 OR (c.executor_id = $1 AND c.executor_id <> c.organization_id)) AND d.status {} AND d.id < $3
              ORDER BY d.id DESC LIMIT $4",
             self.dialect.texts("$2")
         );

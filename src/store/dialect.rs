@@ -100,6 +100,15 @@ impl Dialect {
         }
     }
 
+    /// UPDATE of many rows, after whose failure the transaction is given up anyway. SQLite else keeps a copy of every
+    /// page that such a statement changes, in a file of its own once there are more than a few.
+    pub fn update_many(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "UPDATE",
+            Dialect::Sqlite => "UPDATE OR FAIL",
+        }
+    }
+
     /// Behind a `SELECT … ORDER BY id`: takes the rows in that order. SQLite has one writer,
     /// who holds the whole database since BEGIN IMMEDIATE, and no such clause.
     pub fn lock(self) -> &'static str {

@@ -590,9 +590,10 @@ fn write_needs<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved<Ne
             before.version.max(1).into(),
         ]);
     }
+    let update = writes.dialect().update_many();
     let sql = |source: &str| {
         format!(
-            "UPDATE need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
+            "{update} need SET required = r.required, reserved = r.reserved, delivered = r.delivered,
              severity = r.severity, status = r.status, last_line = r.last_line, version = r.version
              FROM {source} WHERE need.id = r.id AND {}",
             if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was" }
@@ -632,9 +633,10 @@ fn write_reserved<'a>(writes: &mut Writes, needs: impl Iterator<Item = &'a Moved
             before.version.into(),
         ]);
     }
+    let update = writes.dialect().update_many();
     let sql = |source: &str| {
         format!(
-            "UPDATE need SET reserved = r.reserved, last_line = r.last_line, version = r.version FROM {source}
+            "{update} need SET reserved = r.reserved, last_line = r.last_line, version = r.version FROM {source}
              WHERE need.id = r.id AND {}",
             if planted!(CheckBeforeLock) { "r.was > 0" } else { "need.version = r.was AND need.reserved = r.had" }
         )
@@ -665,9 +667,10 @@ fn write_lines<'a>(writes: &mut Writes, lines: impl Iterator<Item = &'a Moved<Cl
             before.version.into(),
         ]);
     }
+    let update = writes.dialect().update_many();
     let sql = |source: &str| {
         format!(
-            "UPDATE claim_line SET quantity = r.quantity, scheduled = r.scheduled, delivered = r.delivered,
+            "{update} claim_line SET quantity = r.quantity, scheduled = r.scheduled, delivered = r.delivered,
              status = r.status, expires_at = r.expires_at, version = r.version
              FROM {source} WHERE claim_line.id = r.id AND claim_line.version = r.was"
         )
