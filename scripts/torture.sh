@@ -62,6 +62,7 @@ VersionsWrap          rigs::extremes::
 UnsaltedWords         store::audit::
 BlindVerifier         rigs::corruptions::
 RowsUnchecked         rigs::corruptions::
+LostLine              claims::scenarios::
 ValuesRepeated        rigs::documents::
 '
 

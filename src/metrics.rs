@@ -104,6 +104,8 @@ pub enum Way {
     Map,
     /// By the map, and it was not so: the database decides.
     Vain,
+    /// By the map and what a group before it would leave, which did not come to stand: it waits its turn again.
+    Void,
     Database,
 }
 
@@ -221,7 +223,7 @@ impl Metrics {
         for outcome in [Claimed::Accepted, Claimed::Refused, Claimed::Replayed] {
             drop(handles.claims.get_or_create(&outcome.label()));
         }
-        for way in [Way::Map, Way::Vain, Way::Database] {
+        for way in [Way::Map, Way::Vain, Way::Void, Way::Database] {
             drop(handles.groups.get_or_create(&way.label()));
         }
         for outcome in [Carried::Sent, Carried::Failed, Carried::GivenUp] {
@@ -276,6 +278,10 @@ impl Metrics {
     /// A group of claims was decided, or tried in vain.
     pub fn decided(&self, way: Way) {
         self.0.groups.get_or_create(&way.label()).inc();
+    }
+
+    pub fn groups(&self, way: Way) -> u64 {
+        self.0.groups.get_or_create(&way.label()).get()
     }
 
     /// A transaction lost a race and is run again.
@@ -352,6 +358,7 @@ impl Way {
         let by = match self {
             Way::Map => "map",
             Way::Vain => "vain",
+            Way::Void => "void",
             Way::Database => "database",
         };
         Decided { by }

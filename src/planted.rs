@@ -68,6 +68,8 @@ bugs! {
     BlindVerifier,
     /// The check of a log does not look at the tables.
     RowsUnchecked,
+    /// A line does not name the one on its need before it.
+    LostLine,
     /// Errors of the engine repeat what was sent.
     ValuesRepeated,
 }

@@ -79,6 +79,15 @@ struct State {
     crowds: [usize; 4],
 }
 
+impl State {
+    /// Half of those who call at once, where they are enough to share two groups: while one is on its way, the other
+    /// is planned. Two small ones would cost more than they overlap.
+    fn half(&self) -> Option<usize> {
+        let crowd = self.crowds.into_iter().max().unwrap_or_default();
+        (crowd >= A_CROWD).then_some(crowd / 2)
+    }
+}
+
 impl Default for Queue {
     fn default() -> Self {
         Queue { state: Mutex::default(), apart: Arc::new(Semaphore::new(MOST_APART)), came: Notify::new() }
@@ -105,9 +114,10 @@ impl Queue {
     /// The next group; with nobody waiting the leader steps down.
     fn take(&self) -> Vec<Waiting> {
         let mut state = self.state();
+        let most = state.half().map_or(MOST_CLAIMS, |half| MOST_CLAIMS.min(half + 1));
         let mut lines = 0;
         let mut group = Vec::new();
-        while group.len() < MOST_CLAIMS
+        while group.len() < most
             && let Some(next) = state.waiting.front()
         {
             lines += next.claim.lines.len();
@@ -144,11 +154,8 @@ impl Queue {
         self.half().unwrap_or(last) * 3 / 4
     }
 
-    /// Half of those who call at once, where they are enough to share two groups: while one is on its way, the other
-    /// is planned. Two small ones would cost more than they overlap.
     fn half(&self) -> Option<usize> {
-        let crowd = self.state().crowds.into_iter().max().unwrap_or_default();
-        (crowd >= A_CROWD).then_some(crowd / 2)
+        self.state().half()
     }
 }
 
@@ -226,14 +233,21 @@ impl Store {
                     continue;
                 }
                 Attempt::LostRace(_) => {
-                    // What was planned upon it is void, and waits its turn.
-                    ahead.take().into_iter().for_each(|(next, _)| self.queue.put_back(next));
+                    self.give_up(ahead.take());
                     self.lead_the_long_way(group).await;
                 }
                 Attempt::Unknown((verdicts, _), error) => self.settle_alone(group, verdicts, &error),
                 Attempt::Failed(error) => self.settle_alone(group, Vec::new(), &error),
             }
-            ahead.take().into_iter().for_each(|(next, _)| self.queue.put_back(next));
+            self.give_up(ahead.take());
+        }
+    }
+
+    /// A plan that rests on one which did not come to stand is void: its claims wait their turn.
+    fn give_up(&self, planned: Option<(Vec<Waiting>, Plan)>) {
+        if let Some((group, _)) = planned {
+            self.metrics.decided(Way::Void);
+            self.queue.put_back(group);
         }
     }
 

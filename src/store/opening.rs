@@ -754,7 +754,7 @@ fn insert_lines(writes: &mut Writes, lines: &[(ClaimLine, Option<ClaimLineId>)])
             line.need.0.into(),
             line.quantity.get().into(),
             line.expires_at.map(|m| m.0).into(),
-            previous.map(|line| line.0).into(),
+            previous.filter(|_| !planted!(LostLine)).map(|line| line.0).into(),
         ]);
     }
     let sql = |source: &str| {

@@ -1,10 +1,15 @@
 //! Claims that are decided by what the map says of their needs: what it has wrong decides nothing.
 
+use std::sync::Arc;
+
 use sea_orm::ConnectionTrait;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use salur::domain::claim::ClaimStatus;
 use salur::domain::ids::NeedId;
 use salur::domain::need::Need;
+use salur::metrics::Way;
 use salur::store::{ClaimOutcome, CloseNeed, OnMap};
 
 use crate::harness::books::{check_books, connect};
@@ -142,6 +147,50 @@ async fn a_map_of_another_life_of_the_database_decides_nothing() {
         assert_eq!(claims(&world, needs[1], 1).await, Ok(1));
         assert_eq!(claims(&world, needs[0], 1).await, Err(0));
     }
+    check_books(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_planned_upon_a_group_that_did_not_come_to_stand_is_decided_anew() {
+    let world = Arc::new(World::with_map(TestDatabase::postgres().await).await);
+    let needs: Arc<[NeedId]> = world.needs(&[1_000_000; 30]).await.into();
+    let other = world.replica().await;
+    let void = || world.store.metrics().groups(Way::Void);
+    let (mut claimed, mut rounds) = (0, 0);
+    while rounds < 2 || (void() < 3 && rounds < 60) {
+        let mut callers = JoinSet::new();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        for caller in 0..32 {
+            let (world, needs, tell) = (world.clone(), needs.clone(), tell.clone());
+            callers.spawn(async move {
+                for n in 0..12 {
+                    let line = |k: usize| (needs[(caller * 7 + n * 11 + k * 6) % 30], 1);
+                    let lines: Vec<(NeedId, i64)> = (0..5).map(line).collect();
+                    world.holds(world.donors[caller % 3], &lines).await;
+                    tell.send(()).expect("somebody listens");
+                }
+            });
+        }
+        drop(tell);
+        // Meanwhile another server takes of the same needs now and then, and nobody tells our map of it.
+        while told.recv().await.is_some() {
+            claimed += 5;
+            if claimed % 1_500 == 0 {
+                let taken = other.execute(world.asks(world.donors[0], &[(needs[rounds % 30], 5)])).await;
+                assert!(matches!(taken, Ok(ClaimOutcome::Accepted { .. })), "{taken:?}");
+                claimed += 5;
+            }
+        }
+        callers.join_all().await;
+        rounds += 1;
+    }
+    let groups = [Way::Map, Way::Vain, Way::Void, Way::Database].map(|way| world.store.metrics().groups(way));
+    assert!(void() >= 3, "nothing was planned ahead in vain in {rounds} rounds: {groups:?}");
+    let mut reserved = 0;
+    for need in needs.iter() {
+        reserved += world.counters(*need).await.1;
+    }
+    assert_eq!(reserved, claimed);
     check_books(&world).await;
 }
 
