@@ -36,7 +36,8 @@ pub(super) struct Held {
     pub id: NeedId,
     pub version: i64,
     pub counters: Counters,
-    last_line: Option<ClaimLineId>,
+    /// The number of the newest line on it, 0 where there is none.
+    last_line: i64,
     pub slot: u32,
     /// The number of its [`Terms`].
     terms: u32,
@@ -153,7 +154,8 @@ fn number_of(terms: &mut Vec<Terms>, known: &mut HashMap<Terms, u32>, need: &Nee
 }
 
 fn held(need: &Need, slot: u32, item: u32, terms: u32) -> Held {
-    let Need { id, version, counters, last_line, severity, status, .. } = *need;
+    let Need { id, version, counters, severity, status, .. } = *need;
+    let last_line = need.last_line.map_or(0, |line| line.0);
     Held { id, version, counters, last_line, slot, terms, item, severity, status }
 }
 
@@ -261,7 +263,8 @@ impl Board {
 
     pub fn need(&self, ground: &Ground, held: &Held) -> Need {
         let Terms { program, item, period, first_right_until } = self.terms[held.terms as usize];
-        let Held { id, version, counters, last_line, severity, status, .. } = *held;
+        let Held { id, version, counters, severity, status, .. } = *held;
+        let last_line = (held.last_line != 0).then_some(ClaimLineId(held.last_line));
         let area = ground.id(held.slot);
         Need { id, area, program, item, period, counters, severity, status, first_right_until, last_line, version }
     }
