@@ -5,6 +5,10 @@
 //! the next group gathers by itself. Only behind a group that had company the leader looks for a moment
 //! whether its callers come back: else one of them goes ahead alone, and all others wait for that one.
 //!
+//! Where the map decides (PostgreSQL), eight callers and more share two groups: one is planned, upon what the other
+//! will leave, while that one's statement is on its way. It is sent when the other has come to stand, and is void
+//! where it has not.
+//!
 //! A group never makes a claim worse off. Where its transaction fails, each member is tried alone,
 //! with retries of its own. Needs that somebody else has locked (another server, a delivery) are not
 //! waited for: the claims that ask for them go on as a group apart, and the others are answered.
@@ -128,7 +132,15 @@ impl Queue {
         }
         state.led = !group.is_empty();
         state.last = group.len();
+        if group.is_empty() {
+            state.crowds = Default::default();
+        }
         group
+    }
+
+    /// Lets the next group be as large as any: nothing is planned behind one that the database decides.
+    fn forget_crowd(&self) {
+        self.state().crowds = Default::default();
     }
 
     /// Takes note of how many call at once: `landed` of them have just got there.
@@ -252,6 +264,7 @@ impl Store {
     }
 
     async fn lead_the_long_way(&self, group: Vec<Waiting>) {
+        self.queue.forget_crowd();
         let put_off = self.run_group(group, Wait::ForNone).await;
         if !put_off.is_empty()
             && let Ok(permit) = self.queue.apart.clone().acquire_owned().await
