@@ -21,6 +21,7 @@ use super::write::Attempt;
 use super::{Commit, Store, StoreError, position};
 use crate::metrics::{Counted, Way};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
@@ -338,22 +339,25 @@ impl Store {
             (Wait::ForNone, Dialect::Sqlite) => (false, true),
         };
         let map = recalls.then(|| self.map.clone());
-        let mut command = ClaimGroup { claims: claims_of(&group), wait, learns, map };
+        let mut command = ClaimGroup { learns, map, ..ClaimGroup::new(claims_of(&group), wait) };
         let landed = loop {
             let tried = tokio::time::timeout(GIVEN_UP, self.attempt(&self.opener, &command)).await;
             let landed = tried.unwrap_or_else(|_| Attempt::Unknown(Heard::default(), silent()));
-            // The map may have been behind: once more, by what the database says.
-            if !matches!(landed, Attempt::Failed(_) | Attempt::LostRace(_)) || command.map.take().is_none() {
+            let stands = !matches!(landed, Attempt::Failed(_) | Attempt::LostRace(_));
+            if stands || !command.recalled.load(Ordering::Relaxed) {
                 break landed;
             }
+            // The map may have been behind: once more, by what the database says.
             self.metrics.decided(Way::Vain);
+            command.map = None;
+            command.recalled = AtomicBool::new(false);
         };
         match landed {
             Attempt::Done(heard, commit) => {
                 if learns {
                     self.recent.leave(heard.terms);
                 }
-                self.metrics.decided(if heard.by_map { Way::Map } else { Way::Database });
+                self.metrics.decided(if command.recalled.into_inner() { Way::Map } else { Way::Database });
                 return self.tell(Standing { group, verdicts: heard.verdicts, commit });
             }
             Attempt::Unknown(heard, error) => self.settle_alone(group, heard.verdicts, &error),
@@ -379,7 +383,7 @@ impl Store {
     /// `sent`: what a COMMIT stood for whose answer never came. If it has arrived after all, the key
     /// is found, and what was meant is what it says.
     async fn open_alone(&self, claim: Arc<OpenClaim>, mut sent: Option<Verdict>) -> Answer {
-        let command = ClaimGroup { claims: vec![claim], wait: Wait::ForAll, learns: false, map: None };
+        let command = ClaimGroup::new(vec![claim], Wait::ForAll);
         let (mut found, position) = self.repeat(&command, |heard| sent = heard.verdicts.into_iter().next()).await?;
         let answer = match (found.verdicts.pop(), sent) {
             (Some(Verdict::Answered(Ok(found))), Some(Verdict::Answered(Ok(meant)))) if found.is_replay_of(&meant) => {

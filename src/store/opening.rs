@@ -29,6 +29,7 @@ use crate::planted::planted;
 use sea_orm::{FromQueryResult, Value};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Sets quantities of needs aside for an organisation, all in one transaction.
@@ -90,7 +91,7 @@ impl Opened {
 impl OpenClaim {
     /// Decides it as a part of a larger transaction.
     pub async fn run(&self, tx: &mut Tx) -> Result<ClaimOutcome, StoreError> {
-        let group = ClaimGroup { claims: vec![Arc::new(self.clone())], wait: Wait::ForAll, learns: false, map: None };
+        let group = ClaimGroup::new(vec![Arc::new(self.clone())], Wait::ForAll);
         match group.run(tx).await?.verdicts.pop() {
             Some(Verdict::Answered(answer)) => answer.map(|opened| opened.outcome),
             _ => Err(StoreError::Fault("a claim was left undecided".into())),
@@ -117,6 +118,14 @@ pub(super) struct ClaimGroup {
     /// written as of the version it was taken at, and where the map was behind the whole group fails. On SQLite,
     /// whose only writer has begun when the map is asked.
     pub map: Option<Arc<OnceLock<Map>>>,
+    /// Whether the last run has decided by the map.
+    pub recalled: AtomicBool,
+}
+
+impl ClaimGroup {
+    pub fn new(claims: Vec<Arc<OpenClaim>>, wait: Wait) -> Self {
+        ClaimGroup { claims, wait, learns: false, map: None, recalled: AtomicBool::new(false) }
+    }
 }
 
 /// What a group has come to.
@@ -125,8 +134,6 @@ pub(super) struct Heard {
     pub verdicts: Vec<Verdict>,
     /// For groups to come.
     pub terms: Option<Terms>,
-    /// Whether the map was enough.
-    pub by_map: bool,
 }
 
 /// What one claim of a group has come to. An answer stands once the group is committed.
@@ -146,8 +153,10 @@ impl Command for ClaimGroup {
 
     async fn run(&self, tx: &mut Tx) -> Result<Heard, StoreError> {
         let needs: BTreeSet<NeedId> = self.claims.iter().flat_map(|c| &c.lines).map(|(need, _)| *need).collect();
-        if let Some((sitting, findings)) = self.hear_by_map(tx, &needs).await? {
-            return Ok(Heard { by_map: true, ..self.write(tx, sitting, findings).await? });
+        let by_map = self.hear_by_map(tx, &needs).await?;
+        self.recalled.store(by_map.is_some(), Ordering::Relaxed);
+        if let Some((sitting, findings)) = by_map {
+            return self.write(tx, sitting, findings).await;
         }
         let offers: BTreeSet<OfferId> = self.claims.iter().filter_map(|c| c.offer).collect();
         let offers: Vec<OfferId> = offers.into_iter().collect();
@@ -199,7 +208,7 @@ impl ClaimGroup {
         let (verdicts, done) = sitting.seal(&self.claims, findings, &mut writes)?;
         tx.write(writes).await?;
         tx.did(done);
-        Ok(Heard { verdicts, terms, by_map: false })
+        Ok(Heard { verdicts, terms })
     }
 }
 
