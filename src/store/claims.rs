@@ -59,6 +59,11 @@ impl NewClaim {
     }
 }
 
+/// The condition that the organisation `$1` makes a claim `c` or carries it out. Executors are indexed only where they
+/// are others, so it says so.
+pub(super) const MADE_OR_CARRIED: &str =
+    "(c.organization_id = $1 OR (c.executor_id = $1 AND c.executor_id <> c.organization_id))";
+
 /// A line before it has an id.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewLine {
@@ -393,8 +398,10 @@ impl Store {
     ) -> Result<Vec<ClaimId>, StoreError> {
         let rows: Vec<IdRow> = self
             .read_all(
-                "SELECT id FROM claim WHERE (organization_id = $1 OR (executor_id = $1 AND executor_id <> organization_id)) AND opening = 0 AND id < $2
-                 ORDER BY id DESC LIMIT $3",
+                &format!(
+                    "SELECT c.id FROM claim c WHERE {MADE_OR_CARRIED} AND c.opening = 0 AND c.id < $2
+                     ORDER BY c.id DESC LIMIT $3"
+                ),
                 [organization.0.into(), before.map_or(i64::MAX, |c| c.0).into(), most.into()],
             )
             .await?;

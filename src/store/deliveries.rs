@@ -1,7 +1,7 @@
 //! Deliveries: trips planned over confirmed claims, handed over, and answered for by the area.
 
 use super::chain::{IN_AREA, lines_of_needs};
-use super::claims::{ClaimAccess, own_claim};
+use super::claims::{ClaimAccess, MADE_OR_CARRIED, own_claim};
 use super::dialect::Column::Int;
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
@@ -477,7 +477,7 @@ impl Store {
     ) -> Result<Vec<DeliveryId>, StoreError> {
         let sql = format!(
             "SELECT d.id FROM delivery d JOIN claim c ON c.id = d.claim_id
-             WHERE (c.organization_id = $1 OR (c.executor_id = $1 AND c.executor_id <> c.organization_id)) AND d.status {} AND d.id < $3
+             WHERE {MADE_OR_CARRIED} AND d.status {} AND d.id < $3
              ORDER BY d.id DESC LIMIT $4",
             self.dialect.texts("$2")
         );
