@@ -12,8 +12,7 @@ pub(super) const IN_AREA: &str = "n.area_id IN (SELECT a.id FROM area a WHERE a.
 /// All lines on the needs `n` of which `condition` is true, as a query with the columns of [`LINE_COLUMNS`]. A circle,
 /// which only a hand in the database can make, ends where it closes.
 pub(super) fn lines_of_needs(condition: &str) -> String {
-    let columns =
-        "l.id, l.claim_id, l.need_id, l.quantity, l.scheduled, l.delivered, l.status, l.expires_at, l.version";
+    let columns = LINE_COLUMNS.split(", ").map(|column| format!("l.{column}")).collect::<Vec<_>>().join(", ");
     format!(
         "WITH RECURSIVE chain ({LINE_COLUMNS}, previous_line) AS (
              SELECT {columns}, l.previous_line FROM need n JOIN claim_line l ON l.id = n.last_line WHERE {condition}

@@ -239,16 +239,19 @@ impl Store {
         }
         let subjects: Vec<SubjectRow> = self
             .read_all(
-                &format!("WITH here AS (SELECT id FROM area WHERE code = $1 OR code LIKE $1 || '.%'),
-                 wanted AS (SELECT n.id FROM need n JOIN here ON here.id = n.area_id),
-                 promised AS ({})
-                 SELECT 'need' AS kind, id FROM wanted
-                 UNION SELECT 'line', id FROM promised
-                 UNION SELECT 'claim', claim_id FROM promised
-                 UNION SELECT 'delivery', t.delivery_id FROM delivery_line t JOIN promised ON promised.id = t.claim_line_id
-                 UNION SELECT 'overlap', o.id FROM overlap o JOIN here ON here.id = o.area_id
-                 UNION SELECT 'distribution', d.id FROM distribution d JOIN here ON here.id = d.area_id",
-                 lines_of_needs("n.id IN (SELECT id FROM wanted)")),
+                &format!(
+                    "WITH here AS (SELECT id FROM area WHERE code = $1 OR code LIKE $1 || '.%'),
+                     wanted AS (SELECT n.id FROM need n JOIN here ON here.id = n.area_id),
+                     promised AS ({})
+                     SELECT 'need' AS kind, id FROM wanted
+                     UNION SELECT 'line', id FROM promised
+                     UNION SELECT 'claim', claim_id FROM promised
+                     UNION SELECT 'delivery', t.delivery_id FROM delivery_line t
+                         JOIN promised ON promised.id = t.claim_line_id
+                     UNION SELECT 'overlap', o.id FROM overlap o JOIN here ON here.id = o.area_id
+                     UNION SELECT 'distribution', d.id FROM distribution d JOIN here ON here.id = d.area_id",
+                    lines_of_needs("n.id IN (SELECT id FROM wanted)")
+                ),
                 [area.as_str().into()],
             )
             .await?;
