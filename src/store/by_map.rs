@@ -4,7 +4,11 @@
 //! and commits: eight exchanges. Where the map of this process has all of its needs, the group is decided by
 //! them at once and written by one statement that is a transaction of its own, and that fails as a whole
 //! where anything it took for granted is not so. Then the group goes the long way, as if nothing had been
-//! tried.
+//! tried. While one such statement is on its way the next group may be planned upon what it will leave
+//! ([`Footing`]); that plan is void where the statement does not come to stand.
+//!
+//! SQLite has no exchanges to save: there a group takes the needs from the map inside its own transaction
+//! ([`ClaimGroup::map`](super::opening::ClaimGroup)).
 //!
 //! Why the map cannot mislead:
 //! - a need is taken as of one version, and the write is guarded by that version and by what was reserved:

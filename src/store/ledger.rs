@@ -222,7 +222,8 @@ impl Book {
     }
 
     /// A book over needs as the map has them, without a word to the database: nothing is locked. What comes of
-    /// it may be written in one statement only, guarded by what it takes for granted; see `recent`.
+    /// it is guarded by the versions that it takes for granted. On PostgreSQL it may be written in one statement only
+    /// (see `by_map`), on SQLite by the only writer, after it has begun.
     pub fn recalled(now: Moment, author: Author, action: &'static str, needs: impl Iterator<Item = Need>) -> Book {
         let mut book = Book::empty(now, author, action);
         book.needs = needs.map(|need| (need.id, Moved::new(need))).collect();
