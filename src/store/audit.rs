@@ -269,10 +269,10 @@ pub(super) fn write(writes: &mut Writes, packs: &[Pack]) {
     for pack in packs {
         batch.push([pack.topic.as_str().into(), pack.at.0.into(), pack.entries.into(), pack.leaves.as_str().into()]);
     }
-    let order = Batch::<4>::in_order(writes.dialect());
+    let (insert, order) = (writes.dialect().insert_many(), Batch::<4>::in_order(writes.dialect()));
     let sql = |source: &str| {
         format!(
-            "INSERT INTO audit_pack (topic, at, entries, leaves) SELECT topic, at, entries, leaves FROM {source}{order}"
+            "{insert} INTO audit_pack (topic, at, entries, leaves) SELECT topic, at, entries, leaves FROM {source}{order}"
         )
     };
     writes.add(&batch, sql);

@@ -92,20 +92,21 @@ impl Dialect {
         }
     }
 
-    /// The bytes that a text of hexadecimal digits stands for.
-    pub fn bytes_of_hex(self, text: &str) -> String {
-        match self {
-            Dialect::Postgres => format!("decode({text}, 'hex')"),
-            Dialect::Sqlite => format!("unhex({text})"),
-        }
-    }
-
     /// UPDATE of many rows, after whose failure the transaction is given up anyway. SQLite else keeps a copy of every
     /// page that such a statement changes, in a file of its own once there are more than a few.
     pub fn update_many(self) -> &'static str {
         match self {
             Dialect::Postgres => "UPDATE",
             Dialect::Sqlite => "UPDATE OR FAIL",
+        }
+    }
+
+    /// INSERT of many rows; the same holds. What calls a function for each row is believed to be able to fail in its
+    /// middle whatever it says.
+    pub fn insert_many(self) -> &'static str {
+        match self {
+            Dialect::Postgres => "INSERT",
+            Dialect::Sqlite => "INSERT OR FAIL",
         }
     }
 

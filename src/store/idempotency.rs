@@ -1,7 +1,7 @@
 //! Requests that may be repeated: a key is written down with its effect, in one transaction, and
 //! the same key answers with the same outcome for ever after.
 
-use super::batch::{Batch, Kind, Writes};
+use super::batch::{Batch, Cell, Kind, Writes};
 use super::error::StoreError;
 use super::write::{Tx, column};
 use crate::domain::calendar::Moment;
@@ -116,7 +116,7 @@ pub(super) fn enter_settled(writes: &mut Writes, mut settled: Vec<(&Keyed, serde
         ("scope", Kind::Plain),
         ("operation", Kind::Plain),
         ("key", Kind::Text),
-        ("fingerprint", Kind::Plain),
+        ("fingerprint", Kind::Bytes),
         ("outcome", Kind::Plain),
         ("created_at", Kind::Int),
     ]);
@@ -125,17 +125,17 @@ pub(super) fn enter_settled(writes: &mut Writes, mut settled: Vec<(&Keyed, serde
             keyed.scope.to_string().into(),
             keyed.operation.into(),
             keyed.key.as_str().into(),
-            crate::audit::tree::to_hex(&keyed.fingerprint).into(),
+            Cell::Bytes(Some(keyed.fingerprint.to_vec())),
             outcome.to_string().into(),
             now.0.into(),
         ]);
     }
     let dialect = writes.dialect();
-    let (bytes, order) = (dialect.bytes_of_hex("r.fingerprint"), Batch::<6>::in_order(dialect));
+    let (insert, order) = (dialect.insert_many(), Batch::<6>::in_order(dialect));
     let sql = |source: &str| {
         format!(
-            "INSERT INTO idempotency (scope, operation, key, fingerprint, outcome, created_at)
-             SELECT r.scope, r.operation, r.key, {bytes}, r.outcome, r.created_at FROM {source}{order}"
+            "{insert} INTO idempotency (scope, operation, key, fingerprint, outcome, created_at)
+             SELECT r.scope, r.operation, r.key, r.fingerprint, r.outcome, r.created_at FROM {source}{order}"
         )
     };
     writes.add(&batch, sql);

@@ -553,8 +553,9 @@ pub(super) fn log_changes(writes: &mut Writes, needs: &[Need], now: Moment, acti
         let ids: Vec<i64> = chunk.iter().map(|n| n.id.0).collect();
         batch.push([json!(ids).to_string().into(), now.0.into(), i64::from(action == IMPORT).into()]);
     }
+    let insert = writes.dialect().insert_many();
     writes.add_log(&batch, |source| {
-        format!("INSERT INTO change_log (needs, at, imported) SELECT needs, at, imported FROM {source}")
+        format!("{insert} INTO change_log (needs, at, imported) SELECT needs, at, imported FROM {source}")
     });
 }
 

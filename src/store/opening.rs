@@ -738,9 +738,10 @@ fn insert_claims(writes: &mut Writes, claims: &[(ClaimId, NewClaim)], now: Momen
             claim.author.map(|u| u.0).into(),
         ]);
     }
+    let insert = writes.dialect().insert_many();
     let sql = |source: &str| {
         format!(
-            "INSERT INTO claim (id, organization_id, executor_id, offer_id, opening, created_at, created_by, renewals,
+            "{insert} INTO claim (id, organization_id, executor_id, offer_id, opening, created_at, created_by, renewals,
              version) SELECT id, organization_id, executor_id, offer_id, 0, created_at, created_by, 0, 1 FROM {source}"
         )
     };
@@ -766,9 +767,10 @@ fn insert_lines(writes: &mut Writes, lines: &[(ClaimLine, Option<ClaimLineId>)])
             previous.filter(|_| !planted!(LostLine)).map(|line| line.0).into(),
         ]);
     }
+    let insert = writes.dialect().insert_many();
     let sql = |source: &str| {
         format!(
-            "INSERT INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
+            "{insert} INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
              previous_line) SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1, previous_line
              FROM {source}"
         )
