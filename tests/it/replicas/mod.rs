@@ -98,7 +98,12 @@ async fn stored(db: &TestDatabase) -> String {
 
 /// A claim of donor A at one of the servers; the whole answer.
 async fn claims(town: &Town, server: SocketAddr, need: &str, quantity: i64) -> Value {
-    let input = json!({"idempotencyKey": town.fresh(), "lines": claim_lines(&[(need, quantity)])});
+    claims_under(town, server, &town.fresh(), need, quantity).await
+}
+
+/// The same under a key that the caller knows.
+async fn claims_under(town: &Town, server: SocketAddr, key: &str, need: &str, quantity: i64) -> Value {
+    let input = json!({"idempotencyKey": key, "lines": claim_lines(&[(need, quantity)])});
     let body = json!({"query": CLAIM, "variables": {"input": input}}).to_string();
     let bearer = format!("Bearer {}", town.key_of(Who::DonorA).expect("a donor has a key"));
     request(server, "POST", "/graphql", &[JSON, ("authorization", &bearer)], &body).await.json()

@@ -1,15 +1,16 @@
 //! Replicas whose database is another one from one moment to the next: a standby takes over, or a backup
 //! is restored under them.
 
-use super::{Own, Replicas, allocated, claimed, claims, health, stored};
+use super::{Own, Replicas, allocated, claimed, claims, claims_under, health, stored};
 use crate::fire::crowd::{CALLERS, Callers, Site};
 use crate::fire::{count, dice};
 use crate::harness::actors::{FOOD, RT_11, RT_12, Town};
 use crate::harness::books;
 use crate::harness::database::TestDatabase;
 use crate::harness::postgres::{PostgresServer, Stop};
-use crate::harness::process::until;
+use crate::harness::process::{ServerProcess, until};
 use crate::harness::road::Road;
+use crate::operations::home_of;
 
 fn over(road: &Road) -> String {
     format!("postgres://postgres@{}/postgres", road.address)
@@ -92,6 +93,48 @@ async fn what_a_standby_never_heard_of_is_shown_by_nobody_once_it_takes_over() {
         assert_eq!(refused["data"]["claimNeeds"]["refusals"][0]["free"], 1_000 - taken, "{refused}");
     }
     claimed(&town, replicas.at(2), &other, 10).await;
+    replicas.agree_with(&town.db).await;
+    town.check_books().await;
+}
+
+/// A network that splits: the old primary lives on without its standby, which takes over, and one server still reaches it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_primary_that_a_server_still_reaches_acknowledges_nothing() {
+    let mut old = PostgresServer::create().await;
+    let new = old.standby().await;
+    old.commit_only_with(&new).await;
+    let (road, other_road) = (Road::to(&[old.address()]).await, Road::to(&[old.address()]).await);
+    let town = Town::new(TestDatabase::on_server(&over(&road), "").await).await;
+    let need = town.need(RT_11, FOOD, 1_000).await;
+    let home = home_of(&town);
+    let replicas = Replicas::start_in(&home, town.db.url(), &[]).await;
+    let url = town.db.url().replace(&road.address.to_string(), &other_road.address.to_string());
+    let left = ServerProcess::start(&url, &home.path("")).await;
+    claimed(&town, replicas.at(0), &need, 5).await;
+    let before = claimed(&town, left.address, &need, 7).await;
+    assert_eq!(allocated(replicas.at(1), &need, Some(&before)).await, 12);
+    new.promote().await;
+    road.lead_to(new.address());
+    // Enough for the claim of the others alone, or for this one alone.
+    let key = town.fresh();
+    let unheard = claims_under(&town, left.address, &key, &need, 600).await;
+    assert_eq!(unheard["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{unheard}");
+    until("a claim is answered on the other side", async || {
+        claims(&town, replicas.at(0), &need, 500).await["data"]["claimNeeds"]["__typename"] == "ClaimAccepted"
+    })
+    .await;
+    // The old one is fenced off, and the server that was left finds the new one.
+    old.stop(Stop::Immediate).await;
+    other_road.lead_to(new.address());
+    until("the one that was left answers", async || {
+        let refused = claims(&town, left.address, &need, 600).await;
+        refused["data"]["claimNeeds"]["refusals"][0]["free"] == 488
+    })
+    .await;
+    let again = claims_under(&town, left.address, &key, &need, 600).await;
+    assert_eq!(again["data"]["claimNeeds"]["__typename"], "ClaimRefused", "{again}");
+    assert_eq!(again["data"]["claimNeeds"]["replayed"], false, "what was never acknowledged is decided now: {again}");
+    until("its map is the other side's", async || allocated(left.address, &need, None).await == 512).await;
     replicas.agree_with(&town.db).await;
     town.check_books().await;
 }
