@@ -119,6 +119,9 @@ async fn an_old_primary_that_a_server_still_reaches_acknowledges_nothing() {
     let key = town.fresh();
     let unheard = claims_under(&town, left.address, &key, &need, 600).await;
     assert_eq!(unheard["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{unheard}");
+    // It cannot know what it has lost, but shows nothing that was not acknowledged.
+    assert_eq!(health(left.address, "ready").await.0, 200);
+    assert_eq!(allocated(left.address, &need, None).await, 12);
     until("a claim is answered on the other side", async || {
         claims(&town, replicas.at(0), &need, 500).await["data"]["claimNeeds"]["__typename"] == "ClaimAccepted"
     })
