@@ -74,7 +74,7 @@ impl City {
         let email = "giver@donor.example";
         self.salur(&url, &["user", "add", "--email", email, "--role", "DONOR", "--organization", &giver])?;
         let key = self.salur(&url, &["key", "issue", "--email", email])?;
-        let ledger = Ledger::open(&url, "").await?;
+        let ledger = Ledger::open(&url, "", "every_line").await?;
         let needs = ledger.needs().await?;
         Program::serve(&self.home, &url, key, needs, helpers, ledger).await
     }
@@ -112,11 +112,13 @@ pub struct Ledger {
     connection: DatabaseConnection,
     /// Of the tables' names.
     prefix: &'static str,
+    lines: &'static str,
 }
 
 impl Ledger {
-    pub async fn open(url: &str, prefix: &'static str) -> Outcome<Self> {
-        Ok(Ledger { connection: Database::connect(url).await?, prefix })
+    /// `prefix` stands before the names of tables, `lines` is the one that has a row for each line.
+    pub async fn open(url: &str, prefix: &'static str, lines: &'static str) -> Outcome<Self> {
+        Ok(Ledger { connection: Database::connect(url).await?, prefix, lines })
     }
 
     pub async fn needs(&self) -> Outcome<Vec<i64>> {
@@ -129,10 +131,10 @@ impl Ledger {
 
     /// Fails where the tables hold anything but `acknowledged` whole batches.
     pub async fn recount(&self, acknowledged: usize) -> Outcome<()> {
-        let p = self.prefix;
+        let Ledger { prefix: p, lines, .. } = self;
         let sql = format!(
             "SELECT (SELECT CAST(SUM(reserved) AS BIGINT) FROM {p}need) AS reserved,
-             (SELECT count(*) FROM {p}claim) AS claims, (SELECT count(*) FROM {p}claim_line) AS lines"
+             (SELECT count(*) FROM {p}claim) AS claims, (SELECT count(*) FROM {p}{lines}) AS lines"
         );
         let row = one(&self.connection, sql).await?;
         let [reserved, claims, lines] = ["reserved", "claims", "lines"].map(|name| row.try_get::<i64>("", name));

@@ -84,7 +84,7 @@ impl Function {
         let fill = format!("INSERT INTO plain.need SELECT n, {REQUIRED}, 0, 0 FROM generate_series(1, {NEEDS}) n");
         connection.execute_unprepared(&fill).await?;
         connection.execute_unprepared("ANALYZE plain.need").await?;
-        let ledger = Ledger::open(url, "plain.").await?;
+        let ledger = Ledger::open(url, "plain.", "claim_line").await?;
         let needs = ledger.needs().await?.into();
         Ok(Function { url: url.to_owned(), postmaster, needs, ledger, acknowledged: 0 })
     }
@@ -164,7 +164,7 @@ impl Script {
         let round = Round::new(latencies, seconds("time")?, seconds("work")?);
         self.acknowledged += round.count + 1;
         let url = format!("sqlite://{}", self.file.display());
-        Ledger::open(&url, "").await?.recount(self.acknowledged).await?;
+        Ledger::open(&url, "", "claim_line").await?.recount(self.acknowledged).await?;
         Ok(round)
     }
 }

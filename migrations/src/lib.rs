@@ -28,6 +28,7 @@ mod m20260301_000015_imported;
 mod m20260301_000016_cheaper_claims;
 mod m20260301_000017_contract_packs;
 mod m20260301_000018_contract_lines;
+mod m20260301_000019_contract_bundles;
 
 pub struct Migrator;
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260301_000016_cheaper_claims::Step),
             Box::new(m20260301_000017_contract_packs::Step),
             Box::new(m20260301_000018_contract_lines::Step),
+            Box::new(m20260301_000019_contract_bundles::Step),
         ]
     }
 }

@@ -12,6 +12,7 @@
 //! the order of their ids, are in an order in which they could have been made one after another.
 
 use super::batch::{Batch, Kind, Writes};
+use super::bundle::{FIRST, PLACES};
 use super::chain::lines_of_needs;
 use super::claims::NewClaim;
 use super::dialect::Dialect;
@@ -520,7 +521,13 @@ fn claims_of_subject(kind: &str) -> Option<String> {
                 "SELECT 'claim-' || claim_id FROM ({lines}) AS l UNION SELECT 'needs-' || ($2 / 100)"
             ));
         }
-        "line" => "SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2",
+        "line" => {
+            return Some(format!(
+                "SELECT 'claim-' || claim_id FROM claim_line WHERE id = $2
+                 UNION SELECT 'claim-' || claim_id FROM bundled_line
+                     WHERE id = $2 AND claim_id = ($2 - {FIRST}) / {PLACES}"
+            ));
+        }
         "offer" => "SELECT 'claim-' || id FROM claim WHERE offer_id = $2",
         "delivery" => "SELECT 'claim-' || claim_id FROM delivery WHERE id = $2",
         _ => return None,

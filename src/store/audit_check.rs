@@ -6,6 +6,7 @@
 
 use super::Store;
 use super::audit::{self, ALL_HEADS, Entry, HeadRow, TREE, TreeRow};
+use super::bundle;
 use super::chain::needs_off_their_chain;
 use super::claims::NewClaim;
 use super::deliveries::{DELIVERY_COLUMNS, DeliveryRow, TRIP_LINE_COLUMNS, TripLineRow};
@@ -21,6 +22,7 @@ use crate::audit::check::{Check, End, HeadRead, MAX_PROBLEMS, Names, Problem, Re
 use crate::audit::fold::unfold;
 use crate::audit::signing::{Head, PublicKey};
 use crate::audit::{Leaf, Value, text_of};
+use crate::domain::calendar::Moment;
 use crate::domain::delivery::DeliveryStatus;
 use crate::domain::ids::{
     ClaimId, ClaimLineId, DeliveryId, DistributionId, ItemId, NeedId, OfferId, OrganizationId, OverlapId, ProgramId,
@@ -128,7 +130,7 @@ async fn check(
             }
         }
     }
-    let mut tables = Comparison { look, latest, rows: 0, found: Vec::new() };
+    let mut tables = Comparison { look, latest, rows: 0, found: Vec::new(), unreadable: false };
     tables.run().await?;
     let rows = tables.rows;
     tables.found.into_iter().for_each(|problem| check.add(problem));
@@ -249,6 +251,15 @@ struct Comparison<'a> {
     latest: Latest,
     rows: u64,
     found: Vec<Problem>,
+    /// Some claim's lines are no lines.
+    unreadable: bool,
+}
+
+#[derive(FromQueryResult)]
+struct BundleRow {
+    id: i64,
+    bundle: String,
+    held_until: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -277,6 +288,7 @@ impl Comparison<'_> {
             (row.id, row.into_line().map(|line| audit::line_entry(&line, "")))
         })
         .await?;
+        self.bundles().await?;
         self.table(OfferId::PREFIX, &format!("{OFFER_COLUMNS} FROM offer"), |row: OfferRow| {
             (row.id, row.into_offer().map(|offer| audit::offer_entry(&Pledge::from(&offer), "")))
         })
@@ -327,8 +339,38 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// Lines that lie in their claim's row.
+    async fn bundles(&mut self) -> Result<(), StoreError> {
+        let sql = "SELECT id, CAST(bundle AS TEXT) AS bundle, held_until FROM claim
+            WHERE held_until IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
+        let mut after = i64::MIN;
+        loop {
+            let rows: Vec<BundleRow> = self.look.all(sql, [after.into(), PAGE.into()]).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.id;
+            for row in rows {
+                let claim = ClaimId(row.id);
+                match bundle::lines_of(claim, &row.bundle, Moment(row.held_until)) {
+                    Ok(lines) => {
+                        for line in lines {
+                            self.meet(line.id.to_string(), Ok(audit::line_entry(&line, "")));
+                        }
+                    }
+                    Err(error) => {
+                        self.unreadable = true;
+                        self.found.push(problem(&claim.to_string(), format!("its lines cannot be read: {error}")));
+                    }
+                }
+            }
+        }
+    }
+
     /// A line that is not found from its need is shown to nobody there.
     async fn chains(&mut self) -> Result<(), StoreError> {
+        // Nor could the database read what has been reported already.
+        if self.unreadable {
+            return Ok(());
+        }
         let astray: Vec<IdRow> = self.look.all(&needs_off_their_chain(), []).await?;
         let what = "not exactly its lines are found from its row: last_line and previous_line";
         self.found.extend(astray.iter().map(|row| problem(&NeedId(row.id).to_string(), what.to_owned())));

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     /// Text without control characters, never null and never empty: our own words, numbers and JSON. PostgreSQL
     /// takes these apart several times faster.
     Plain,
+    /// JSON, likewise.
+    Json,
     Real,
     Bytes,
 }
@@ -174,10 +176,11 @@ impl<const C: usize> Batch<C> {
                 Kind::Real => format!("CAST(${n} AS double precision[])"),
                 Kind::Bytes => format!("CAST(${n} AS bytea[])"),
                 Kind::Plain => format!("string_to_array(${n}, E'\\x1e')"),
+                Kind::Json => format!("CAST(string_to_array(${n}, E'\\x1e') AS json[])"),
             });
             let column = rows.iter().map(|row| &row[i]);
             values.push(match kind {
-                Kind::Plain => plain_column(column).into(),
+                Kind::Plain | Kind::Json => plain_column(column).into(),
                 Kind::Int | Kind::Text | Kind::Real | Kind::Bytes => array_column(column).into(),
             });
         }

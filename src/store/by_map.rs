@@ -77,7 +77,6 @@ pub(super) struct Terms {
     pub holds_read: Stopwatch,
     /// Drawn and not used, ascending.
     pub claim_ids: Vec<i64>,
-    pub line_ids: Vec<i64>,
 }
 
 /// What a group may be decided by.
@@ -116,10 +115,9 @@ impl Plan {
         }
         let mut writes = Writes::new(Dialect::Postgres);
         let book = Book::recalled(*now, None, "claim.open", map.needs.iter().copied());
-        let Granted { verdicts, done, claim_ids, line_ids } = grant_all(claims, book, terms, &mut writes)?;
-        let used = [terms.claim_ids.len() - claim_ids.len(), terms.line_ids.len() - line_ids.len()];
-        let short = claim_ids.len() < SPARE * used[0] || line_ids.len() < SPARE * used[1];
-        let [claims_drawn, lines_drawn] = used.map(|used| if short { (2 * SPARE * used) as i64 } else { 0 });
+        let Granted { verdicts, done, claim_ids } = grant_all(claims, book, terms, &mut writes)?;
+        let used = terms.claim_ids.len() - claim_ids.len();
+        let drawn = if claim_ids.len() < SPARE * used { (2 * SPARE * used) as i64 } else { 0 };
         let needs: Vec<Cell> = map.needs.iter().map(|need| need.id.0.into()).collect();
         let (sql, values) = writes.guarded(
             [
@@ -127,13 +125,12 @@ impl Plan {
                 array_column(needs.iter()).into(),
                 offset.into(),
                 now.0.into(),
-                claims_drawn.into(),
-                lines_drawn.into(),
+                drawn.into(),
             ],
             unless,
             answer,
         );
-        let after = Footing { needs: done.needs.clone(), terms: Terms { claim_ids, line_ids, ..terms.clone() } };
+        let after = Footing { needs: done.needs.clone(), terms: Terms { claim_ids, ..terms.clone() } };
         let whole = Whole { sql, values, writes: claims.len(), answer: verdicts, needs: done.needs };
         Some(Plan { whole, after })
     }
@@ -160,8 +157,8 @@ impl Footing {
 }
 
 /// The parameters of a plan's statement: incarnation, needs, what the clock is moved by, the moment that the
-/// claims are dated, and how many ids of claims and of lines to draw.
-type Parameters = [String; 6];
+/// claims are dated, and how many ids of claims to draw.
+type Parameters = [String; 5];
 
 /// What a plan's statement must not find.
 fn unless([incarnation, needs, offset, now, ..]: &Parameters) -> String {
@@ -171,15 +168,16 @@ fn unless([incarnation, needs, offset, now, ..]: &Parameters) -> String {
     let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
     format!(
         "{other} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
-         WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})"
+         WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})
+         OR EXISTS (SELECT FROM bundled_line
+         WHERE need_id = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})"
     )
 }
 
 /// What a plan's statement answers, besides its transaction.
-fn answer([.., claims, lines]: &Parameters) -> String {
+fn answer([.., claims]: &Parameters) -> String {
     format!(
-        "{} AS clock, (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, {claims}))::text AS claims,
-         (SELECT json_agg(nextval('claim_line_id_seq')) FROM generate_series(1, {lines}))::text AS lines",
+        "{} AS clock, (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, {claims}))::text AS claims",
         clock()
     )
 }
@@ -191,21 +189,18 @@ fn clock() -> &'static str {
 }
 
 impl Terms {
-    /// Whether they are recent, and there are ids for so many claims and lines.
-    fn will_do(&self, claims: usize, lines: usize) -> bool {
-        self.read.elapsed() < FRESH
-            && self.holds_read.elapsed() < FRESH
-            && self.claim_ids.len() >= claims
-            && self.line_ids.len() >= lines
+    /// Whether they are recent, and there are ids for so many claims.
+    fn will_do(&self, claims: usize) -> bool {
+        self.read.elapsed() < FRESH && self.holds_read.elapsed() < FRESH && self.claim_ids.len() >= claims
     }
 
     /// What the next group may take for granted after a statement that stood.
     fn renewed(self, stood: &Stood) -> Result<Terms, StoreError> {
         let get = |error: sqlx::Error| StoreError::Fault(format!("a statement's answer cannot be read: {error}"));
-        let drawn = |kept: Vec<i64>, name: &str| match stood.row.try_get::<Option<String>, _>(name).map_err(get)? {
+        let claim_ids = match stood.row.try_get::<Option<String>, _>("claims").map_err(get)? {
             // Those that are left are older, and smaller than these.
-            Some(list) => Ok([kept, numbers(&list)?].concat()),
-            None => Ok::<_, StoreError>(kept),
+            Some(list) => [self.claim_ids, numbers(&list)?].concat(),
+            None => self.claim_ids,
         };
         let answered: i64 = stood.row.try_get("clock").map_err(get)?;
         // Both are ahead by as long as their reading took, so the one that says less is the better.
@@ -213,8 +208,7 @@ impl Terms {
             |read: Stopwatch, clock: i64| clock + i64::try_from(read.elapsed().as_micros()).unwrap_or(i64::MAX);
         let newer = self.read.elapsed() > FRESH || now_by(stood.sent, answered) < now_by(self.read, self.clock);
         let (read, clock) = if newer { (stood.sent, answered) } else { (self.read, self.clock) };
-        let (claim_ids, line_ids) = (drawn(self.claim_ids, "claims")?, drawn(self.line_ids, "lines")?);
-        Ok(Terms { read, clock, claim_ids, line_ids, ..self })
+        Ok(Terms { read, clock, claim_ids, ..self })
     }
 }
 
@@ -236,14 +230,14 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is left, if it will do for so many claims and lines.
-    fn terms(&self, claims: usize, lines: usize) -> Option<Terms> {
+    /// What is left, if it will do for so many claims.
+    fn terms(&self, claims: usize) -> Option<Terms> {
         let mut state = self.state();
         if state.pause > 0 {
             state.pause -= 1;
             return None;
         }
-        state.terms.take().filter(|terms| terms.will_do(claims, lines))
+        state.terms.take().filter(|terms| terms.will_do(claims))
     }
 
     pub fn leave(&self, terms: Option<Terms>) {
@@ -314,10 +308,9 @@ impl Store {
     /// All that these claims take, or nothing. `offset` is what the clock is moved by.
     fn recall(&self, claims: &[Arc<OpenClaim>], offset: i64, before: Option<&Footing>) -> Option<Recollection> {
         let map = self.map.get()?;
-        let lines = claims.iter().map(|claim| claim.lines.len()).sum();
         let terms = match before {
-            None => self.recent.terms(claims.len(), lines)?,
-            Some(before) => Some(&before.terms).filter(|terms| terms.will_do(claims.len(), lines))?.clone(),
+            None => self.recent.terms(claims.len())?,
+            Some(before) => Some(&before.terms).filter(|terms| terms.will_do(claims.len()))?.clone(),
         };
         let asked: BTreeSet<NeedId> = claims.iter().flat_map(|claim| &claim.lines).map(|(need, _)| *need).collect();
         let Some(mut map) = map(&asked.into_iter().collect::<Vec<_>>()) else {

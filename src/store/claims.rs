@@ -1,9 +1,11 @@
 //! Claims and offers after they are made: confirming, renewing, releasing, and letting holds run
 //! out. How a claim is made is in `opening`.
 
+use super::bundle::claim_of;
 use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
+use super::intake::draw;
 use super::ledger::{self, Book, Lines};
 use super::rows::{CLAIM_COLUMNS, ClaimRow, IdRow, LINE_COLUMNS, LineRow, OFFER_COLUMNS, OfferRow, batch, ids};
 use super::write::{Command, Tx, column};
@@ -16,9 +18,8 @@ use crate::domain::program::HoldRules;
 use crate::domain::quantity::Quantity;
 use crate::domain::rules::LineEvent;
 use crate::planted::planted;
-use sea_orm::FromQueryResult;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check_hold(asked: Option<i64>, usual: i64, longest: i64) -> Result<i64, StoreError> {
     let hold = asked.unwrap_or(usual);
@@ -77,17 +78,11 @@ pub(super) struct NewLine {
     pub previous: Option<ClaimLineId>,
 }
 
-#[derive(FromQueryResult)]
-struct InsertedLine {
-    id: i64,
-    claim_id: i64,
-    need_id: i64,
-}
-
 /// Inserts lines, at most one per claim and need, and answers them in the order given. Their
 /// sums are the ledger's business.
 pub(super) async fn insert_lines(tx: &mut Tx, lines: &[NewLine]) -> Result<Vec<ClaimLine>, StoreError> {
     let columns = [
+        ("id", Int),
         ("claim_id", Int),
         ("need_id", Int),
         ("quantity", Int),
@@ -97,35 +92,30 @@ pub(super) async fn insert_lines(tx: &mut Tx, lines: &[NewLine]) -> Result<Vec<C
         ("previous_line", Int),
     ];
     let sql = format!(
-        "INSERT INTO claim_line (claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
-         previous_line) SELECT claim_id, need_id, quantity, 0, delivered, status, expires_at, 1, previous_line FROM {}
-         RETURNING id, claim_id, need_id",
+        "INSERT INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
+         previous_line) SELECT id, claim_id, need_id, quantity, 0, delivered, status, expires_at, 1, previous_line
+         FROM {}",
         tx.dialect.rows("$1", &columns)
     );
-    let rows = batch(lines, |l| {
-        json!({"claim_id": l.claim.0, "need_id": l.need.0, "quantity": l.quantity.get(),
+    let drawn = draw(tx, "claim_line", lines.len()).await?;
+    let rows = batch(lines.iter().zip(&drawn), |(l, id)| {
+        json!({"id": id, "claim_id": l.claim.0, "need_id": l.need.0, "quantity": l.quantity.get(),
                "delivered": l.delivered.get(), "status": l.status.word(), "expires_at": l.expires_at.map(|m| m.0),
                "previous_line": l.previous.map(|line| line.0)})
     });
-    let inserted: Vec<InsertedLine> = tx.all(&sql, [rows]).await?;
-    let found: HashMap<(i64, i64), i64> = inserted.into_iter().map(|l| ((l.claim_id, l.need_id), l.id)).collect();
-    lines
-        .iter()
-        .map(|l| {
-            let id = found.get(&(l.claim.0, l.need.0)).ok_or_else(|| StoreError::corrupt("claim line"))?;
-            Ok(ClaimLine {
-                id: ClaimLineId(*id),
-                claim: l.claim,
-                need: l.need,
-                quantity: l.quantity,
-                scheduled: Quantity::ZERO,
-                delivered: l.delivered,
-                status: l.status,
-                expires_at: l.expires_at,
-                version: 1,
-            })
-        })
-        .collect()
+    ledger::expect_rows(tx.run(&sql, [rows]).await?, lines.len())?;
+    let line = |(l, id): (&NewLine, i64)| ClaimLine {
+        id: ClaimLineId(id),
+        claim: l.claim,
+        need: l.need,
+        quantity: l.quantity,
+        scheduled: Quantity::ZERO,
+        delivered: l.delivered,
+        status: l.status,
+        expires_at: l.expires_at,
+        version: 1,
+    };
+    Ok(lines.iter().zip(drawn).map(line).collect())
 }
 
 /// Whose claims a caller may touch.
@@ -290,7 +280,7 @@ impl Command for ExpireDue {
         let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) { 2 } else { 0 });
         let due: Vec<IdRow> = tx
             .all(
-                "SELECT DISTINCT need_id AS id FROM claim_line WHERE status = 'HELD' AND expires_at <= $1
+                "SELECT DISTINCT need_id AS id FROM every_line WHERE status = 'HELD' AND expires_at <= $1
                  ORDER BY need_id LIMIT $2",
                 [now.0.into(), self.most.into()],
             )
@@ -371,7 +361,7 @@ impl Store {
         let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<ClaimRow> = self.read_all(&sql, [wanted.clone()]).await?;
         let sql = format!(
-            "SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id {} ORDER BY need_id",
+            "SELECT {LINE_COLUMNS} FROM every_line WHERE claim_id {} ORDER BY need_id",
             self.dialect.numbers("$1")
         );
         let lines: Vec<LineRow> = self.read_all(&sql, [wanted]).await?;
@@ -410,7 +400,10 @@ impl Store {
 
     /// The claim that a line belongs to.
     pub async fn claim_of_line(&self, line: ClaimLineId) -> Result<Option<ClaimId>, StoreError> {
-        let row = self.read_one("SELECT claim_id AS id FROM claim_line WHERE id = $1", [line.0.into()]).await?;
+        let sql = "SELECT claim_id AS id FROM claim_line WHERE id = $1
+            UNION ALL SELECT claim_id FROM bundled_line WHERE id = $1 AND claim_id = $2";
+        let bundled = claim_of(line).map_or(0, |claim| claim.0);
+        let row = self.read_one(sql, [line.0.into(), bundled.into()]).await?;
         row.map(|r| column(&r, "id").map(ClaimId)).transpose()
     }
 
@@ -440,7 +433,7 @@ impl Store {
 impl Tx {
     /// The lines of a claim, ascending by need.
     pub async fn lines_of_claim(&mut self, claim: ClaimId) -> Result<Vec<ClaimLine>, StoreError> {
-        let sql = format!("SELECT {LINE_COLUMNS} FROM claim_line WHERE claim_id = $1 ORDER BY need_id");
+        let sql = format!("SELECT {LINE_COLUMNS} FROM every_line WHERE claim_id = $1 ORDER BY need_id");
         let rows: Vec<LineRow> = self.all(&sql, [claim.0.into()]).await?;
         rows.into_iter().map(LineRow::into_line).collect()
     }

@@ -46,7 +46,7 @@ impl Command for ScheduleDelivery {
         }
         own_claim(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
-        let sql = format!("SELECT need_id FROM claim_line WHERE claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
+        let sql = format!("SELECT need_id FROM every_line WHERE claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
         let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));
@@ -527,7 +527,7 @@ impl Store {
     /// Which of the claims have a line in the area or below it.
     pub async fn claims_in_area(&self, wanted: &[ClaimId], area: &AreaCode) -> Result<HashSet<ClaimId>, StoreError> {
         let sql = format!(
-            "SELECT DISTINCT l.claim_id AS id FROM claim_line l JOIN need n ON n.id = l.need_id
+            "SELECT DISTINCT l.claim_id AS id FROM every_line l JOIN need n ON n.id = l.need_id
              JOIN area a ON a.id = n.area_id WHERE l.claim_id {} AND (a.code = $2 OR a.code LIKE $3)",
             self.dialect.numbers("$1")
         );

@@ -163,7 +163,7 @@ impl Store {
         let now = self.now().await?;
         let sql = format!(
             "SELECT {PARTIES}, n.required, l.quantity, l.delivered, l.status, c.created_at, l.expires_at
-             FROM claim_line l JOIN claim c ON c.id = l.claim_id JOIN need n ON n.id = l.need_id
+             FROM every_line l JOIN claim c ON c.id = l.claim_id JOIN need n ON n.id = l.need_id
              JOIN area a ON a.id = n.area_id WHERE {REACHED} ORDER BY l.id LIMIT $7"
         );
         let rows: Vec<LineRow> = self.read_all(&sql, values(reach, filter)).await?;

@@ -453,7 +453,8 @@ impl Store {
         let now = self.dialect.now();
         // The first entry of an index. Asked for any line that is due, a database may look at all lines.
         let sql = format!(
-            "SELECT count(*) AS n FROM (SELECT min(expires_at) AS first FROM claim_line WHERE status = 'HELD') h
+            "SELECT count(*) AS n FROM (SELECT min(expires_at) AS first FROM claim_line WHERE status = 'HELD'
+                 UNION ALL SELECT min(held_until) FROM claim WHERE held_until IS NOT NULL) h
              WHERE first <= ({now})"
         );
         let row = self.read_one(&sql, [self.clock.offset_micros().into()]).await?;

@@ -3,7 +3,7 @@
 use super::Store;
 use super::chain::{IN_AREA, lines_of_needs};
 use super::error::StoreError;
-use super::rows::{IdRow, LINE_COLUMNS, LineRow, day, ids, quantity};
+use super::rows::{IdRow, LineRow, day, ids, quantity};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Moment;
 use crate::domain::delivery::DeliveryStatus;
@@ -14,7 +14,8 @@ use std::collections::HashMap;
 
 #[derive(FromQueryResult)]
 struct GiverRow {
-    id: i64,
+    #[sea_orm(nested)]
+    line: LineRow,
     organization_id: i64,
     executor_id: i64,
 }
@@ -36,7 +37,7 @@ impl Store {
         let givers: Vec<GiverRow> = self
             .read_all(
                 &format!(
-                    "SELECT l.id, c.organization_id, c.executor_id FROM ({}) AS l JOIN claim c ON c.id = l.claim_id
+                    "SELECT l.*, c.organization_id, c.executor_id FROM ({}) AS l JOIN claim c ON c.id = l.claim_id
                      WHERE c.opening = 0 AND l.status IN ('HELD', 'CONFIRMED', 'FULFILLED')
                      ORDER BY l.id DESC LIMIT $3",
                     lines_of_needs(&format!("{IN_AREA} AND n.status = 'VERIFIED'"))
@@ -44,14 +45,8 @@ impl Store {
                 [area.as_str().into(), format!("{area}.%").into(), most.into()],
             )
             .await?;
-        let wanted = ids(givers.iter().map(|giver| giver.id));
+        let wanted = ids(givers.iter().map(|giver| giver.line.id));
         let set = self.dialect.numbers("$1");
-        let lines: Vec<LineRow> =
-            self.read_all(&format!("SELECT {LINE_COLUMNS} FROM claim_line WHERE id {set}"), [wanted.clone()]).await?;
-        let mut lines = lines
-            .into_iter()
-            .map(|row| row.into_line().map(|line| (line.id.0, line)))
-            .collect::<Result<HashMap<_, _>, _>>()?;
         let sql = format!(
             "SELECT t.claim_line_id, t.quantity, t.accepted, d.status, d.scheduled_for,
              (SELECT MIN(e.at) FROM delivery_event e WHERE e.delivery_id = d.id AND e.status = 'DELIVERED') AS arrived
@@ -68,15 +63,16 @@ impl Store {
                 arrived: row.arrived.map(Moment),
             });
         }
-        let help = givers.into_iter().filter_map(|giver| {
-            Some(HelpLine {
+        let help = givers.into_iter().map(|giver| {
+            let line = giver.line.into_line()?;
+            Ok(HelpLine {
                 organization: OrganizationId(giver.organization_id),
                 executor: OrganizationId(giver.executor_id),
-                line: lines.remove(&giver.id)?,
-                trips: trips.remove(&giver.id).unwrap_or_default(),
+                line,
+                trips: trips.remove(&line.id.0).unwrap_or_default(),
             })
         });
-        Ok(help.collect())
+        help.collect()
     }
 
     /// Those of the needs that the user has reported.

@@ -6,6 +6,7 @@
 use super::Author;
 use super::audit;
 use super::batch::{Batch, Kind, Writes};
+use super::bundle::FIRST;
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::ledger::{self, expect_rows};
@@ -32,13 +33,16 @@ pub(super) struct Balance {
 }
 
 /// Ids that are nobody else's, ascending.
-async fn draw(tx: &mut Tx, table: &str, count: usize) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn draw(tx: &mut Tx, table: &str, count: usize) -> Result<Vec<i64>, StoreError> {
     let corrupt = || StoreError::corrupt("sequence");
     let sql = match tx.dialect {
         Dialect::Postgres => {
             format!("SELECT json_agg(nextval('{table}_id_seq'))::text AS drawn FROM generate_series(1, {count})")
         }
-        // The only writer counts by itself; its inserts move the table's own count along.
+        // The only writer counts by itself; its inserts move the table's own count along, those of lines too far.
+        Dialect::Sqlite if table == "claim_line" => {
+            format!("SELECT json_array(COALESCE(max(id), 0)) AS drawn FROM claim_line WHERE id < {FIRST}")
+        }
         Dialect::Sqlite => {
             format!("SELECT json_array(COALESCE(max(seq), 0)) AS drawn FROM sqlite_sequence WHERE name = '{table}'")
         }

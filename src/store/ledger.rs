@@ -11,7 +11,8 @@
 //!
 //! Invariants, for every transaction that commits:
 //! - a need's counters are the sums over its lines; an offer's `claimed` is the sum over its;
-//! - locks are taken in the order needs, lines, offers, each ascending by id, by all paths;
+//! - locks are taken in the order needs, claims whose lines are bundled, lines, offers, each ascending by id, by all
+//!   paths;
 //! - a record's version grows by exactly one a chapter, and the write is guarded by the version read.
 //!
 //! Absent on purpose: who may do what (see `service`) and wording for people (see `graphql`).
@@ -19,6 +20,7 @@
 use super::Author;
 use super::audit::{self, Entry};
 use super::batch::{Batch, Kind, Writes};
+use super::bundle::unbundle;
 use super::chain::lines_of_needs;
 use super::dialect::Column::{self, Int};
 use super::error::StoreError;
@@ -182,6 +184,7 @@ impl Book {
             Lines::OfClaim(claim) => (claim.0, 0),
             Lines::Openings => (0, 1),
         };
+        unbundle(tx, need_ids.clone(), now, (claim > 0).then_some(ClaimId(claim))).await?;
         let (numbers, lock) = (dialect.numbers("$1"), dialect.lock());
         let found: Vec<LineRow> = if lines == Lines::None {
             // By the index of holds that end: the needs may have had any number of lines, and few of all
@@ -707,6 +710,6 @@ pub(super) fn expect_rows(touched: u64, expected: usize) -> Result<(), StoreErro
 /// The needs under the lines of a claim; they never change after the claim is made.
 pub(super) async fn needs_of_claim(tx: &mut Tx, claim: ClaimId) -> Result<BTreeSet<NeedId>, StoreError> {
     let found: Vec<rows::IdRow> =
-        tx.all("SELECT need_id AS id FROM claim_line WHERE claim_id = $1", [claim.0.into()]).await?;
+        tx.all("SELECT need_id AS id FROM every_line WHERE claim_id = $1", [claim.0.into()]).await?;
     Ok(found.into_iter().map(|r| NeedId(r.id)).collect())
 }

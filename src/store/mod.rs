@@ -12,6 +12,7 @@ mod audit;
 mod audit_check;
 mod backup;
 mod batch;
+mod bundle;
 mod by_map;
 mod chain;
 mod claims;

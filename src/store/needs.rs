@@ -583,7 +583,7 @@ impl Store {
         }
         let needs: Vec<Odd> = self
             .read_all(
-                "SELECT n.id FROM need n LEFT JOIN claim_line l ON l.need_id = n.id
+                "SELECT n.id FROM need n LEFT JOIN every_line l ON l.need_id = n.id
                  GROUP BY n.id, n.reserved, n.delivered
                  HAVING n.reserved <> COALESCE(SUM(CASE WHEN l.status IN ('HELD', 'CONFIRMED')
                                                    THEN l.quantity - l.delivered ELSE 0 END), 0)
@@ -593,7 +593,7 @@ impl Store {
             .await?;
         let offers: Vec<Odd> = self
             .read_all(
-                "SELECT o.id FROM offer o LEFT JOIN claim c ON c.offer_id = o.id LEFT JOIN claim_line l ON l.claim_id = c.id
+                "SELECT o.id FROM offer o LEFT JOIN claim c ON c.offer_id = o.id LEFT JOIN every_line l ON l.claim_id = c.id
                  GROUP BY o.id, o.claimed
                  HAVING o.claimed <> COALESCE(SUM(CASE WHEN l.status IN ('HELD', 'CONFIRMED', 'FULFILLED')
                                                   THEN l.quantity ELSE l.delivered END), 0)",
@@ -612,7 +612,7 @@ impl Store {
                 "SELECT count(*) AS needs, CAST(COALESCE(sum(required), 0) AS BIGINT) AS required,
                  CAST(COALESCE(sum(reserved), 0) AS BIGINT) AS reserved,
                  CAST(COALESCE(sum(delivered), 0) AS BIGINT) AS delivered,
-                 (SELECT count(*) FROM claim_line) AS lines FROM need",
+                 (SELECT count(*) FROM every_line) AS lines FROM need",
                 [],
             )
             .await?

@@ -7,6 +7,7 @@
 //! is a group of one.
 
 use super::batch::{Batch, Kind, Writes};
+use super::bundle::{self, Bundle};
 use super::by_map::{Map, SPARE, Terms};
 use super::chain::lines_of_needs;
 use super::claims::{NewClaim, check_hold};
@@ -20,7 +21,7 @@ use super::{Author, Store, audit, people};
 use crate::domain::area::AreaCode;
 use crate::domain::calendar::Moment;
 use crate::domain::claim::{Claim, ClaimLine, ClaimStatus};
-use crate::domain::ids::{AreaId, ClaimId, ClaimLineId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};
+use crate::domain::ids::{AreaId, ClaimId, ItemId, NeedId, OfferId, OrganizationId, ProgramId};
 use crate::domain::need::NeedStatus;
 use crate::domain::quantity::Quantity;
 use crate::domain::refusal::{LineRefusal, RefusalReason};
@@ -189,7 +190,7 @@ impl ClaimGroup {
         let now = tx.now().await?;
         let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
         let sql = format!(
-            "SELECT id FROM claim_line WHERE status = '{due}' AND expires_at <= $2 AND need_id + 0 {} LIMIT 1",
+            "SELECT id FROM every_line WHERE status = '{due}' AND expires_at <= $2 AND need_id + 0 {} LIMIT 1",
             tx.dialect.numbers("$1")
         );
         if tx.one(&sql, [ids(asked.iter().map(|need| need.0)), now.0.into()]).await?.is_some() {
@@ -218,7 +219,6 @@ pub(super) struct Granted {
     pub done: Done,
     /// Ids that were not used, ascending.
     pub claim_ids: Vec<i64>,
-    pub line_ids: Vec<i64>,
 }
 
 /// Decides claims over a book that was opened without locks and gathers what is to be written. `None` unless
@@ -227,18 +227,13 @@ pub(super) fn grant_all(claims: &[Arc<OpenClaim>], book: Book, terms: &Terms, wr
     if !only_needs_matter(claims) {
         return None;
     }
-    let ground = Ground {
-        holds: terms.holds.clone(),
-        claim_ids: terms.claim_ids.clone().into_iter(),
-        line_ids: terms.line_ids.clone().into_iter(),
-        ..Ground::default()
-    };
+    let ground =
+        Ground { holds: terms.holds.clone(), claim_ids: terms.claim_ids.clone().into_iter(), ..Ground::default() };
     let mut sitting = Sitting::new(book, ground);
     let findings = hear_all_granted(claims, &mut sitting)?;
-    let [claim_ids, line_ids] =
-        [&sitting.ground.claim_ids, &sitting.ground.line_ids].map(|ids| ids.as_slice().to_vec());
+    let claim_ids = sitting.ground.claim_ids.as_slice().to_vec();
     let (verdicts, done) = sitting.seal(claims, findings, writes).ok()?;
-    Some(Granted { verdicts, done, claim_ids, line_ids })
+    Some(Granted { verdicts, done, claim_ids })
 }
 
 /// Whether nothing but their needs has a say in what claims come to: no offer, no other executor.
@@ -285,7 +280,6 @@ struct Ground {
     partners: HashSet<OrganizationId>,
     neighbours: Neighbours,
     claim_ids: std::vec::IntoIter<i64>,
-    line_ids: std::vec::IntoIter<i64>,
 }
 
 /// Where needs that are kept for their neighbours lie, and where those who claim are at home. Empty
@@ -344,9 +338,8 @@ impl Ground {
             true => HashSet::new(),
             false => people::partners(tx, others, book.now().day()).await?,
         };
-        let lines: usize = claims.iter().map(|c| c.lines.len()).sum();
         let times = if learns { 1 + 2 * SPARE } else { 1 };
-        let drawn = holds_and_ids(tx, ids(programs), times * claims.len(), times * lines).await?;
+        let drawn = holds_and_ids(tx, ids(programs), times * claims.len()).await?;
         let neighbours = Neighbours::read(tx, claims, book).await?;
         Ok(Ground { known, partners, neighbours, ..drawn })
     }
@@ -367,29 +360,26 @@ impl Ground {
 /// The usual and the longest hold of programs.
 pub(super) type Holds = HashMap<ProgramId, (i64, i64)>;
 
-/// The holds of programs, and ids for so many claims and lines, ascending. Those that are not used
-/// are lost.
-async fn holds_and_ids(tx: &mut Tx, programs: Value, claims: usize, lines: usize) -> Result<Ground, StoreError> {
+/// The holds of programs, and ids for so many claims, ascending. Those that are not used are lost.
+async fn holds_and_ids(tx: &mut Tx, programs: Value, claims: usize) -> Result<Ground, StoreError> {
     let corrupt = || StoreError::corrupt("sequence");
     let wanted = tx.dialect.numbers("$1");
-    let (claims, lines) = (claims as i64, lines as i64);
+    let claims = claims as i64;
     let row = match tx.dialect {
         Dialect::Postgres => {
             let sql = format!(
                 "SELECT (SELECT json_agg(json_build_array(id, hold_seconds, max_hold_seconds)) FROM program
                     WHERE id {wanted})::text AS holds,
-                 (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, $2))::text AS claims,
-                 (SELECT json_agg(nextval('claim_line_id_seq')) FROM generate_series(1, $3))::text AS lines"
+                 (SELECT json_agg(nextval('claim_id_seq')) FROM generate_series(1, $2))::text AS claims"
             );
-            tx.one(&sql, [programs, claims.into(), lines.into()]).await?
+            tx.one(&sql, [programs, claims.into()]).await?
         }
-        // The only writer counts by itself; its inserts move the tables' own count along.
+        // The only writer counts by itself; its inserts move the table's own count along.
         Dialect::Sqlite => {
             let sql = format!(
                 "SELECT (SELECT json_group_array(json_array(id, hold_seconds, max_hold_seconds)) FROM program
                     WHERE id {wanted}) AS holds,
-                 (SELECT json_array(COALESCE(max(seq), 0)) FROM sqlite_sequence WHERE name = 'claim') AS claims,
-                 (SELECT json_array(COALESCE(max(seq), 0)) FROM sqlite_sequence WHERE name = 'claim_line') AS lines"
+                 (SELECT json_array(COALESCE(max(seq), 0)) FROM sqlite_sequence WHERE name = 'claim') AS claims"
             );
             tx.one(&sql, [programs]).await?
         }
@@ -399,17 +389,13 @@ async fn holds_and_ids(tx: &mut Tx, programs: Value, claims: usize, lines: usize
     let holds: Vec<(i64, i64, i64)> =
         holds.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text)).map_err(|_| StoreError::corrupt("program"))?;
     let holds = holds.into_iter().map(|(id, usual, longest)| (ProgramId(id), (usual, longest))).collect();
-    let drawn = |name: &str, count: i64| -> Result<Vec<i64>, StoreError> {
-        let list: Option<String> = column(&row, name)?;
-        let mut ids = numbers(list.as_deref().unwrap_or("[]"))?;
-        if tx.dialect == Dialect::Sqlite {
-            let last = ids.pop().ok_or_else(corrupt)?;
-            ids.extend(last + 1..=last + count);
-        }
-        Ok(ids)
-    };
-    let (claim_ids, line_ids) = (drawn("claims", claims)?.into_iter(), drawn("lines", lines)?.into_iter());
-    Ok(Ground { holds, claim_ids, line_ids, ..Ground::default() })
+    let drawn: Option<String> = column(&row, "claims")?;
+    let mut claim_ids = numbers(drawn.as_deref().unwrap_or("[]"))?;
+    if tx.dialect == Dialect::Sqlite {
+        let last = claim_ids.pop().ok_or_else(corrupt)?;
+        claim_ids.extend(last + 1..=last + claims);
+    }
+    Ok(Ground { holds, claim_ids: claim_ids.into_iter(), ..Ground::default() })
 }
 
 /// What a claim needs to know of the offer it draws on.
@@ -421,29 +407,28 @@ struct OfferTerms {
     open: bool,
 }
 
+/// A new claim with its lines.
+struct Granting {
+    id: ClaimId,
+    own: NewClaim,
+    bundle: Bundle,
+    held_until: Moment,
+}
+
 /// One transaction's claims, heard one after another.
 struct Sitting {
     book: Book,
     ground: Ground,
     /// Keys of claims decided before, with their fingerprints and places in the group.
     heard: HashMap<KeyId, ([u8; 32], usize)>,
-    claims: Vec<(ClaimId, NewClaim)>,
-    /// Each with the line on its need before it.
-    lines: Vec<(ClaimLine, Option<ClaimLineId>)>,
+    claims: Vec<Granting>,
     /// When the first hold ends that this sitting has put on a need.
     held_until: HashMap<NeedId, Moment>,
 }
 
 impl Sitting {
     fn new(book: Book, ground: Ground) -> Self {
-        Sitting {
-            book,
-            ground,
-            heard: HashMap::new(),
-            claims: Vec::new(),
-            lines: Vec::new(),
-            held_until: HashMap::new(),
-        }
+        Sitting { book, ground, heard: HashMap::new(), claims: Vec::new(), held_until: HashMap::new() }
     }
 
     /// `Err` only where the whole group must fail.
@@ -551,8 +536,7 @@ impl Sitting {
     fn grant(&mut self, claim: &OpenClaim, granted: &[(NeedId, Quantity)], hold: i64) -> Result<Claim, StoreError> {
         let now = self.book.now();
         let until = now.plus_seconds(hold);
-        let drawn = |ids: &mut std::vec::IntoIter<i64>| ids.next().ok_or_else(|| StoreError::corrupt("sequence"));
-        let id = ClaimId(drawn(&mut self.ground.claim_ids)?);
+        let id = ClaimId(self.ground.claim_ids.next().ok_or_else(|| StoreError::corrupt("sequence"))?);
         let own = NewClaim {
             author: claim.author,
             organization: claim.organization,
@@ -561,10 +545,10 @@ impl Sitting {
             opening: false,
         };
         self.book.note(audit::claim_entry(id, &own, 0, 1, "claim.open"));
-        let mut lines = Vec::with_capacity(granted.len());
-        for (need, quantity) in granted {
+        let (mut lines, mut bundle) = (Vec::with_capacity(granted.len()), Bundle::default());
+        for (place, (need, quantity)) in granted.iter().enumerate() {
             let line = ClaimLine {
-                id: ClaimLineId(drawn(&mut self.ground.line_ids)?),
+                id: bundle::line_at(id, place)?,
                 claim: id,
                 need: *need,
                 quantity: *quantity,
@@ -574,13 +558,14 @@ impl Sitting {
                 expires_at: Some(until),
                 version: 1,
             };
-            self.lines.push((line, self.book.add_line(line, claim.offer)?));
+            let previous = self.book.add_line(line, claim.offer)?;
+            bundle.push(*need, *quantity, previous.filter(|_| !planted!(LostLine)));
             let first = self.held_until.entry(*need).or_insert(until);
             *first = until.min(*first);
             lines.push(line);
         }
         self.book.end_chapter(claim.author, "claim.open");
-        self.claims.push((id, own));
+        self.claims.push(Granting { id, own, bundle, held_until: until });
         Ok(Claim {
             id,
             organization: own.organization,
@@ -634,7 +619,6 @@ impl Sitting {
             holds: ground.holds.clone(),
             holds_read: read,
             claim_ids: ground.claim_ids.as_slice().to_vec(),
-            line_ids: ground.line_ids.as_slice().to_vec(),
         }
     }
 
@@ -648,8 +632,7 @@ impl Sitting {
     ) -> Result<(Vec<Verdict>, Done), StoreError> {
         let now = self.book.now();
         let done = self.book.close_with(writes);
-        insert_claims(writes, &self.claims, now);
-        insert_lines(writes, &self.lines);
+        insert_claims(writes, self.claims, now);
         let mut settled: Vec<(&Keyed, Json)> = Vec::new();
         for (claim, finding) in asked.iter().zip(&findings) {
             if let Finding::Decided(opened) = finding
@@ -719,7 +702,7 @@ async fn name_ends_of_holds(tx: &mut Tx, now: Moment, findings: &mut [Finding]) 
     Ok(())
 }
 
-fn insert_claims(writes: &mut Writes, claims: &[(ClaimId, NewClaim)], now: Moment) {
+fn insert_claims(writes: &mut Writes, claims: Vec<Granting>, now: Moment) {
     let mut batch = Batch::new([
         ("id", Kind::Int),
         ("organization_id", Kind::Int),
@@ -727,52 +710,27 @@ fn insert_claims(writes: &mut Writes, claims: &[(ClaimId, NewClaim)], now: Momen
         ("offer_id", Kind::Int),
         ("created_at", Kind::Int),
         ("created_by", Kind::Int),
+        ("bundle", Kind::Json),
+        ("held_until", Kind::Int),
     ]);
-    for (id, claim) in claims {
+    for Granting { id, own, bundle, held_until } in claims {
         batch.push([
             id.0.into(),
-            claim.organization.0.into(),
-            claim.executor.0.into(),
-            claim.offer.map(|o| o.0).into(),
+            own.organization.0.into(),
+            own.executor.0.into(),
+            own.offer.map(|o| o.0).into(),
             now.0.into(),
-            claim.author.map(|u| u.0).into(),
+            own.author.map(|u| u.0).into(),
+            bundle.into_text().into(),
+            held_until.0.into(),
         ]);
     }
     let insert = writes.dialect().insert_many();
     let sql = |source: &str| {
         format!(
             "{insert} INTO claim (id, organization_id, executor_id, offer_id, opening, created_at, created_by, renewals,
-             version) SELECT id, organization_id, executor_id, offer_id, 0, created_at, created_by, 0, 1 FROM {source}"
-        )
-    };
-    writes.add(&batch, sql);
-}
-
-fn insert_lines(writes: &mut Writes, lines: &[(ClaimLine, Option<ClaimLineId>)]) {
-    let mut batch = Batch::new([
-        ("id", Kind::Int),
-        ("claim_id", Kind::Int),
-        ("need_id", Kind::Int),
-        ("quantity", Kind::Int),
-        ("expires_at", Kind::Int),
-        ("previous_line", Kind::Int),
-    ]);
-    for (line, previous) in lines {
-        batch.push([
-            line.id.0.into(),
-            line.claim.0.into(),
-            line.need.0.into(),
-            line.quantity.get().into(),
-            line.expires_at.map(|m| m.0).into(),
-            previous.filter(|_| !planted!(LostLine)).map(|line| line.0).into(),
-        ]);
-    }
-    let insert = writes.dialect().insert_many();
-    let sql = |source: &str| {
-        format!(
-            "{insert} INTO claim_line (id, claim_id, need_id, quantity, scheduled, delivered, status, expires_at, version,
-             previous_line) SELECT id, claim_id, need_id, quantity, 0, 0, 'HELD', expires_at, 1, previous_line
-             FROM {source}"
+             version, bundle, held_until) SELECT id, organization_id, executor_id, offer_id, 0, created_at, created_by, 0,
+             1, bundle, held_until FROM {source}"
         )
     };
     writes.add(&batch, sql);

@@ -110,7 +110,7 @@ async fn two_batches_over_the_same_needs_in_opposite_order_never_get_stuck_nor_h
     for claim in world.store.claims(&claims).await.expect("claims are read") {
         assert_eq!(claim.lines.len(), 50, "{} is partial", claim.id);
     }
-    let lines = count(&world.db, "SELECT count(*) AS n FROM claim_line").await;
+    let lines = count(&world.db, "SELECT count(*) AS n FROM every_line").await;
     assert_eq!(lines, 300 * 50, "no line stands without its claim");
     for need in world.all_needs().await {
         assert_eq!(need.counters.reserved(), q(300));

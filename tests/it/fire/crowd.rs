@@ -190,7 +190,7 @@ impl Site {
         let own = connect(&self.db).await;
         let mut found: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
         for row in
-            rows(&self.db, &own, "SELECT claim_id, need_id, quantity FROM claim_line WHERE status = 'HELD'").await
+            rows(&self.db, &own, "SELECT claim_id, need_id, quantity FROM every_line WHERE status = 'HELD'").await
         {
             let column = |name: &str| row.try_get::<i64>("", name).expect("a number");
             let lines = found.entry(format!("claim-{}", column("claim_id"))).or_default();

@@ -56,7 +56,7 @@ async fn a_backup_with_a_damaged_log_does_not_pass_the_drill() {
     callers.finish().await;
     site.reckon(server).await;
     let own = connect(&site.db).await;
-    let cut = "UPDATE need SET required = required + 1 WHERE id = (SELECT min(need_id) FROM claim_line) RETURNING id";
+    let cut = "UPDATE need SET required = required + 1 WHERE id = (SELECT min(need_id) FROM every_line) RETURNING id";
     assert_eq!(rows(&site.db, &own, cut).await.len(), 1);
     salur(&site.home, &site.db, &["backup", "copy.db"]).ok();
     let said = drill(&site.home, &["sqlite", ".", "copy.db"]);

@@ -216,7 +216,7 @@ async fn a_server_frees_what_ran_out_by_itself(db: TestDatabase) {
         let line = world.line(claim, *need).await;
         ends.push((line.id, line.expires_at.expect("a hold ends").0));
     }
-    let held = "SELECT count(*) AS n FROM claim_line WHERE status = 'HELD'";
+    let held = "SELECT count(*) AS n FROM every_line WHERE status = 'HELD'";
     let swept = async {
         while count(&world.db, held).await > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -171,7 +171,7 @@ async fn a_key_has_one_effect_and_one_answer_on_every_server_for_ever(db: TestDa
         round += 1;
     }
     assert_eq!(count(&world.db, "SELECT count(*) AS n FROM claim").await, claims.len() as i64);
-    assert_eq!(count(&world.db, "SELECT count(*) AS n FROM claim_line WHERE quantity > 10").await, 0);
+    assert_eq!(count(&world.db, "SELECT count(*) AS n FROM every_line WHERE quantity > 10").await, 0);
     assert!(reused > 0 && known.values().any(|k| k.answer == Answer::Refusal), "every kind of answer was seen");
     check_books(&world).await;
     let more = format!("keys={} claims={} reused={reused} restarts={}", known.len(), claims.len(), round / LIFE);

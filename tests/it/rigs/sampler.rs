@@ -34,7 +34,7 @@ const SNAPSHOT: &str = "
     CAST(COALESCE(SUM(n.reserved), 0) AS BIGINT) AS reserved
     FROM need n LEFT JOIN (SELECT need_id, SUM(delivered) AS delivered,
         SUM(CASE WHEN status IN ('HELD', 'CONFIRMED') THEN quantity - delivered ELSE 0 END) AS reserved
-        FROM claim_line GROUP BY need_id) l ON l.need_id = n.id";
+        FROM every_line GROUP BY need_id) l ON l.need_id = n.id";
 
 /// Somebody with claims of their own.
 struct Writer {

@@ -26,11 +26,11 @@ on_both_databases!(whichever_statement_fails_nothing_is_done_in_part_and_repeati
 
 /// What stands, in numbers that every change of anything moves.
 const STANDS: &str = "
-    SELECT (SELECT count(*) FROM claim) AS claims, (SELECT count(*) FROM claim_line) AS lines,
+    SELECT (SELECT count(*) FROM claim) AS claims, (SELECT count(*) FROM every_line) AS lines,
     (SELECT count(*) FROM idempotency) AS keys, (SELECT count(*) FROM delivery_event) AS events,
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM need) AS needs,
     (SELECT CAST(COALESCE(SUM(required + reserved + delivered), 0) AS BIGINT) FROM need) AS counters,
-    (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM claim_line) AS versions,
+    (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM every_line) AS versions,
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM claim) AS renewals,
     (SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM offer) AS offers";
 
@@ -182,7 +182,7 @@ impl Rig {
     async fn far_from_ends(&self) {
         loop {
             let now = self.world.store.now().await.expect("the database tells the time").0;
-            let sql = format!("SELECT COALESCE(min(expires_at), 0) AS n FROM claim_line WHERE expires_at > {now}");
+            let sql = format!("SELECT COALESCE(min(expires_at), 0) AS n FROM every_line WHERE expires_at > {now}");
             let end = number(&self.world.db, &self.own, &sql).await;
             if end == 0 || end > now + CLEARANCE {
                 return;

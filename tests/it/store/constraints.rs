@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use salur::store::{ClaimOutcome, OpenClaim, RenewClaim};
 use sea_orm::ConnectionTrait;
 
 use crate::harness::books::{check_books, connect, count, rows};
 use crate::harness::database::{Kind, TestDatabase};
-use crate::harness::world::World;
+use crate::harness::world::{ANY_CLAIM, World};
 use crate::on_both_databases;
 
 /// Cheap by itself, and made while there were few claims: a plan that reads all of them for every look would be kept.
@@ -152,18 +153,20 @@ const BREAKS: &[(&str, &str)] = &[
     ("ck_claim_opening", "UPDATE claim SET opening = 2"),
     ("fk_claim_creator", "UPDATE claim SET created_by = 999999"),
     ("ck_claim_renewals", "UPDATE claim SET renewals = -1"),
+    ("ck_claim_bundle", "UPDATE claim SET held_until = NULL WHERE bundle IS NOT NULL"),
+    ("ck_claim_bundle", "UPDATE claim SET held_until = 1 WHERE bundle IS NULL"),
     ("pk_claim_line", "INSERT INTO claim_line SELECT * FROM claim_line"),
     ("fk_claim_line_claim", "UPDATE claim_line SET claim_id = 999999 WHERE id = (SELECT min(id) FROM claim_line)"),
     ("fk_claim_line_need", "UPDATE claim_line SET need_id = 999999 WHERE id = (SELECT min(id) FROM claim_line)"),
     ("ck_claim_line_status", "UPDATE claim_line SET status = 'LOST' WHERE expires_at IS NULL AND scheduled = 0"),
     (
         "fk_claim_line_claim",
-        "INSERT INTO claim_line SELECT -1, 999999, need_id, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = 1",
+        "INSERT INTO claim_line SELECT -1, 999999, need_id, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = (SELECT min(id) FROM claim_line)",
     ),
     ("fk_claim_line_claim", "DELETE FROM claim"),
     (
         "fk_claim_line_need",
-        "INSERT INTO claim_line SELECT -1, claim_id, 999999, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = 1",
+        "INSERT INTO claim_line SELECT -1, claim_id, 999999, 1, 0, 0, 'RELEASED', NULL, 1, NULL FROM claim_line WHERE id = (SELECT min(id) FROM claim_line)",
     ),
     ("fk_claim_line_need", "DELETE FROM need"),
     (
@@ -282,7 +285,12 @@ async fn full_world(db: TestDatabase) -> World {
     let needs = world.needs(&[100, 50]).await;
     let offer = world.offers(world.donors[0], world.package, 100).await;
     let ask = world.asks(world.donors[0], &[(needs[0], 10), (needs[1], 5)]);
-    world.store.execute(salur::store::OpenClaim { offer: Some(offer), ..ask }).await.expect("it is free");
+    let held = world.store.execute(OpenClaim { offer: Some(offer), ..ask }).await.expect("it is free");
+    let ClaimOutcome::Accepted { claim, .. } = held else { panic!("{held:?}") };
+    // Its lines are still held, and no longer in a bundle.
+    let renew = RenewClaim { author: None, id: claim, access: ANY_CLAIM, hold_seconds: None };
+    world.store.execute(renew).await.expect("it may be renewed");
+    world.holds(world.donors[0], &[(needs[0], 10)]).await;
     let promised = world.promises(world.donors[1], &[(needs[0], 20)]).await;
     world.schedules(promised, &[(needs[0], 8)]).await;
     world.promises(world.donors[1], &[(needs[0], 3)]).await;
@@ -320,6 +328,7 @@ async fn a_number_column_takes_no_text(db: TestDatabase) {
     let own = connect(&world.db).await;
     for sql in [
         "UPDATE need SET required = 'many'",
+        "UPDATE claim SET held_until = 'tomorrow'",
         "UPDATE claim_line SET expires_at = 'tomorrow'",
         "UPDATE change_log SET at = 'new'",
         "UPDATE clock SET latest = 1.5",
