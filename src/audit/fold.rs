@@ -32,21 +32,25 @@ pub fn fold(folded: &mut String, previous: Option<&str>, leaf: &str) {
 fn fold_numbers(out: &mut String, previous: &[u8], leaf: &str) -> bool {
     let bytes = leaf.as_bytes();
     let (mut i, mut j) = (0, 0);
-    while let (Some(old), Some(new)) = (previous.get(i), bytes.get(j)) {
-        if old.is_ascii_digit() && new.is_ascii_digit() {
-            let (old, new) = (digits(&previous[i..]), digits(&bytes[j..]));
-            if previous[i..i + old] != bytes[j..j + new] {
-                out.push_str(&leaf[j..j + new]);
-            }
-            out.push(',');
-            (i, j) = (i + old, j + new);
-        } else if old == new {
-            (i, j) = (i + 1, j + 1);
-        } else {
+    loop {
+        let same = words(&previous[i..]);
+        if bytes.get(j..j + same) != Some(&previous[i..i + same]) {
             return false;
         }
+        (i, j) = (i + same, j + same);
+        if i == previous.len() {
+            return j == bytes.len();
+        }
+        let (old, new) = (digits(&previous[i..]), digits(&bytes[j..]));
+        if new == 0 {
+            return false;
+        }
+        if previous[i..i + old] != bytes[j..j + new] {
+            out.push_str(&leaf[j..j + new]);
+        }
+        out.push(',');
+        (i, j) = (i + old, j + new);
     }
-    i == previous.len() && j == bytes.len()
 }
 
 /// How many digits there are before anything else.
@@ -54,37 +58,63 @@ fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
+/// How much there is before a digit.
+fn words(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| !byte.is_ascii_digit()).count()
+}
+
 /// The leaves that [`fold`] was given, one after another. A line that says nothing about the leaf before it comes
 /// out as it stands, and is no leaf.
 pub fn unfold(folded: &str) -> impl Iterator<Item = String> {
-    let mut previous: Option<String> = None;
-    folded.split('\n').map(move |line| {
-        let leaf = match &previous {
-            Some(previous) if !line.starts_with('{') => unfold_numbers(previous, line),
-            _ => None,
-        };
-        let leaf = leaf.unwrap_or_else(|| line.to_owned());
-        previous = Some(leaf.clone());
-        leaf
-    })
+    let mut unfolded = Unfolded::default();
+    folded.split('\n').map(move |line| unfolded.next(line).to_owned())
 }
 
-fn unfold_numbers(previous: &str, line: &str) -> Option<String> {
-    let mut leaf = String::with_capacity(previous.len() + 8);
+/// As [`unfold`], for those who look at each leaf once.
+pub fn each_leaf(folded: &str, mut look: impl FnMut(&str)) {
+    let mut unfolded = Unfolded::default();
+    folded.split('\n').for_each(|line| look(unfolded.next(line)));
+}
+
+/// The last two leaves.
+#[derive(Default)]
+struct Unfolded {
+    previous: String,
+    leaf: String,
+    begun: bool,
+}
+
+impl Unfolded {
+    fn next(&mut self, line: &str) -> &str {
+        std::mem::swap(&mut self.previous, &mut self.leaf);
+        self.leaf.clear();
+        let begun = std::mem::replace(&mut self.begun, true);
+        if !begun || line.starts_with('{') || !unfold_numbers(&mut self.leaf, &self.previous, line) {
+            self.leaf.clear();
+            self.leaf.push_str(line);
+        }
+        &self.leaf
+    }
+}
+
+/// False where the line says nothing about the leaf before it; something may have been written then.
+fn unfold_numbers(leaf: &mut String, previous: &str, line: &str) -> bool {
     let mut numbers = line.split(',');
     let mut rest = previous;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        leaf.push_str(&rest[..at]);
-        let (old, behind) = rest[at..].split_at(digits(&rest.as_bytes()[at..]));
+    loop {
+        let (same, behind) = rest.split_at(words(rest.as_bytes()));
+        leaf.push_str(same);
+        if behind.is_empty() {
+            return numbers.all(str::is_empty);
+        }
+        let (old, behind) = behind.split_at(digits(behind.as_bytes()));
         let new = numbers.next().filter(|number| !number.is_empty()).unwrap_or(old);
         if digits(new.as_bytes()) != new.len() {
-            return None;
+            return false;
         }
         leaf.push_str(new);
         rest = behind;
     }
-    leaf.push_str(rest);
-    numbers.all(str::is_empty).then_some(leaf)
 }
 
 #[cfg(test)]

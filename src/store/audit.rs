@@ -20,14 +20,14 @@ use super::error::StoreError;
 use super::ledger::Pledge;
 use super::write::{Command, Tx, column};
 use super::{Author, Store};
-use crate::audit::fold::{fold, unfold};
+use crate::audit::fold::{each_leaf, fold, unfold};
 use crate::audit::signing::{Head, SigningKey};
 use crate::audit::tree::{Accumulator, Hash, leaf_hash};
 use crate::audit::{FIRST_SEQUENCE, Leaf, LeafText, State, state, text_of};
 use crate::domain::calendar::Moment;
 use crate::domain::claim::ClaimLine;
 use crate::domain::delivery::DeliveryStatus;
-use crate::domain::ids::{ClaimId, DeliveryId, NeedId, OrganizationId, UserId};
+use crate::domain::ids::{AreaId, ClaimId, DeliveryId, ItemId, NeedId, OrganizationId, ProgramId, UserId};
 use crate::domain::need::Need;
 use crate::planted::planted;
 use sea_orm::FromQueryResult;
@@ -58,38 +58,90 @@ impl Entry {
     }
 }
 
+// Needs and lines are nearly all of the log: their states are written without a detour.
+
 pub(super) fn need_entry(need: &Need, action: &'static str) -> Entry {
-    // Needs and lines are nearly all of the log: their states are written without a detour.
+    let mut state = StateText::new();
+    state.id("area", AreaId::PREFIX, need.area.0).number("delivered", need.counters.delivered().get());
     // Only where there is one: what was written before there was such a right stays as it is.
-    let first_right = need.first_right_until.map_or_else(String::new, |m| format!(r#""firstRightUntil":{},"#, m.0));
-    let state = format!(
-        r#"{{"area":"{}","delivered":{},{first_right}"item":"{}","periodEnd":"{}","periodStart":"{}","program":"{}","required":{},"reserved":{},"severity":{},"status":"{}"}}"#,
-        need.area,
-        need.counters.delivered().get(),
-        need.item,
-        need.period.end,
-        need.period.start,
-        need.program,
-        need.counters.required().get(),
-        need.counters.reserved().get(),
-        need.severity.get(),
-        need.status.word(),
-    );
-    Entry { action, subject: need.id.to_string(), version: need.version, state, topic: None }
+    if let Some(until) = need.first_right_until {
+        state.number("firstRightUntil", until.0);
+    }
+    state
+        .id("item", ItemId::PREFIX, need.item.0)
+        .text("periodEnd", &need.period.end.to_string())
+        .text("periodStart", &need.period.start.to_string())
+        .id("program", ProgramId::PREFIX, need.program.0)
+        .number("required", need.counters.required().get())
+        .number("reserved", need.counters.reserved().get())
+        .number("severity", i64::from(need.severity.get()))
+        .text("status", need.status.word());
+    Entry { action, subject: need.id.to_string(), version: need.version, state: state.end(), topic: None }
 }
 
 pub(super) fn line_entry(line: &ClaimLine, action: &'static str) -> Entry {
-    let expires_at = line.expires_at.map_or_else(|| "null".to_owned(), |m| m.0.to_string());
-    let state = format!(
-        r#"{{"claim":"{}","delivered":{},"expiresAt":{expires_at},"need":"{}","quantity":{},"scheduled":{},"status":"{}"}}"#,
-        line.claim,
-        line.delivered.get(),
-        line.need,
-        line.quantity.get(),
-        line.scheduled.get(),
-        line.status.word(),
-    );
-    Entry { action, subject: line.id.to_string(), version: line.version, state, topic: Some(line.claim) }
+    let mut state = StateText::new();
+    state.id("claim", ClaimId::PREFIX, line.claim.0).number("delivered", line.delivered.get());
+    match line.expires_at {
+        Some(at) => state.number("expiresAt", at.0),
+        None => state.null("expiresAt"),
+    };
+    state
+        .id("need", NeedId::PREFIX, line.need.0)
+        .number("quantity", line.quantity.get())
+        .number("scheduled", line.scheduled.get())
+        .text("status", line.status.word());
+    Entry { action, subject: line.id.to_string(), version: line.version, state: state.end(), topic: Some(line.claim) }
+}
+
+/// A state in its canonical form, written field by field in the order of their names. Texts are our own words.
+struct StateText(String);
+
+impl StateText {
+    fn new() -> Self {
+        StateText(String::with_capacity(256))
+    }
+
+    fn name(&mut self, name: &str) {
+        self.0.push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
+        self.0.push_str(name);
+        self.0.push_str("\":");
+    }
+
+    fn number(&mut self, name: &str, number: i64) -> &mut Self {
+        self.name(name);
+        self.0.push_str(itoa::Buffer::new().format(number));
+        self
+    }
+
+    fn null(&mut self, name: &str) -> &mut Self {
+        self.name(name);
+        self.0.push_str("null");
+        self
+    }
+
+    fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.name(name);
+        self.0.push('"');
+        self.0.push_str(text);
+        self.0.push('"');
+        self
+    }
+
+    fn id(&mut self, name: &str, prefix: &str, number: i64) -> &mut Self {
+        self.name(name);
+        self.0.push('"');
+        self.0.push_str(prefix);
+        self.0.push('-');
+        self.0.push_str(itoa::Buffer::new().format(number));
+        self.0.push('"');
+        self
+    }
+
+    fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
 }
 
 pub(super) fn offer_entry(offer: &Pledge, action: &'static str) -> Entry {
@@ -463,16 +515,21 @@ impl Store {
             return Ok(Sequenced { entries: 0, more: false });
         }
         let from = tree.size();
-        let mut numbers = Vec::with_capacity(pending.len());
-        for pack in &pending {
-            numbers.push((pack.id, tree.size() + FIRST_SEQUENCE));
-            for leaf in unfold(&pack.leaves) {
-                tree.push(leaf_hash(leaf.as_bytes()));
+        let more = pending.len() as i64 == ROUND;
+        // Tens of milliseconds, in which this thread could serve nobody.
+        let numbering = tokio::task::spawn_blocking(move || {
+            let mut numbers = Vec::with_capacity(pending.len());
+            for pack in &pending {
+                numbers.push((pack.id, tree.size() + FIRST_SEQUENCE));
+                each_leaf(&pack.leaves, |leaf| tree.push(leaf_hash(leaf.as_bytes())));
             }
-        }
+            (tree, numbers)
+        });
+        let (tree, numbers) =
+            numbering.await.map_err(|e| StoreError::Fault(format!("audit entries could not be numbered: {e}")))?;
         let entries = (tree.size() - from) as usize;
         let written = self.execute(Sequence { from, tree, numbers, key: key.clone(), sign_now }).await?;
-        Ok(Sequenced { entries: if written { entries } else { 0 }, more: written && pending.len() as i64 == ROUND })
+        Ok(Sequenced { entries: if written { entries } else { 0 }, more: written && more })
     }
 }
 
