@@ -70,7 +70,7 @@ impl Side {
         match self {
             Side::Program(program) => program.run(connections, time, seed).await,
             Side::Function(function) => function.run(connections, time, seed).await,
-            Side::Script(script) => script.run(time, seed).await,
+            Side::Script(script) => script.run(connections, time, seed).await,
         }
     }
 }

@@ -138,7 +138,7 @@ async fn claim(connection: &mut PgConnection, needs: [i64; LINES]) -> Result<i64
         .await
 }
 
-/// One process with one SQLite file, one transaction per batch, nobody to wait for.
+/// One process with one SQLite file, one transaction per batch, nobody to wait for. Its callers take turns.
 pub struct Script {
     file: PathBuf,
     acknowledged: usize,
@@ -149,11 +149,11 @@ impl Script {
         Script { file, acknowledged: 0 }
     }
 
-    pub async fn run(&mut self, time: Duration, seed: u64) -> Outcome<Round> {
+    pub async fn run(&mut self, callers: usize, time: Duration, seed: u64) -> Outcome<Round> {
         let mut command = Command::new("python3");
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/claims/plain_sqlite.py")).arg(&self.file);
         command.args([NEEDS, LINES].map(|n| n.to_string())).arg(REQUIRED.to_string());
-        let done = command.args([time.as_secs(), seed].map(|n| n.to_string())).output()?;
+        let done = command.args([time.as_secs(), seed, callers as u64].map(|n| n.to_string())).output()?;
         if !done.status.success() {
             return Err(format!("the plain script: {}", String::from_utf8_lossy(&done.stderr)).into());
         }

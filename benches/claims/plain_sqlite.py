@@ -1,11 +1,13 @@
 """The plain script: one transaction per batch on SQLite, durable, by one process that has no one to wait for.
 
-    python3 plain_sqlite.py FILE NEEDS LINES REQUIRED SECONDS SEED
+    python3 plain_sqlite.py FILE NEEDS LINES REQUIRED SECONDS SEED CALLERS
 
-Makes the tables where they are not there, and prints one line of JSON: the time it took, the processor
-time that it used, and how long each batch took, in seconds.
+Callers take turns at it, in the order in which they ask; one asks again as soon as its batch is done, and asking
+costs nothing. Makes the tables where they are not there, and prints one line of JSON: the time it took, the
+processor time that it used, and how long each caller waited each time, in seconds.
 """
 
+import collections
 import json
 import os
 import random
@@ -70,7 +72,7 @@ def claim(db, giver, lines):
 
 
 def main():
-    file, needs, lines, required, seconds, seed = sys.argv[1], *map(int, sys.argv[2:])
+    file, needs, lines, required, seconds, seed, callers = sys.argv[1], *map(int, sys.argv[2:])
     db = sqlite3.connect(file, isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         db.execute(f"PRAGMA {pragma}")
@@ -90,15 +92,16 @@ def main():
     batch()
     latencies = []
     used = os.times()
-    begun = asked = time.perf_counter()
-    while asked - begun < seconds:
+    begun = now = time.perf_counter()
+    asked = collections.deque([begun] * callers)
+    while now - begun < seconds:
         batch()
         now = time.perf_counter()
-        latencies.append(now - asked)
-        asked = now
+        latencies.append(now - asked.popleft())
+        asked.append(now)
     end = os.times()
     work = end.user - used.user + end.system - used.system
-    print(json.dumps({"time": asked - begun, "work": work, "latencies": latencies}))
+    print(json.dumps({"time": now - begun, "work": work, "latencies": latencies}))
 
 
 main()

@@ -5,9 +5,9 @@
 //! a line of it unbundles the claim before, in the same transaction ([`unbundle`]); from then on its lines are rows like
 //! others. No line changes by that, not even its number.
 //!
-//! Who reads finds lines in both forms: the view `every_line` shows them all, `bundled_line` those in bundles. A view
-//! is quick for lines of named claims and for all lines; along the chain of a need they are found by their
-//! numbers (see `chain`).
+//! Who reads finds lines in both forms: `bundled_line` shows those in bundles, [`lines`] asks for both under one
+//! condition, and the view `every_line` is for those who want them all. Along the chain of a need they are found by
+//! their numbers (see `chain`).
 //!
 //! Invariants:
 //! - a line is in its claim's bundle or a row of its own, never both;
@@ -85,12 +85,24 @@ pub(super) fn lines_of(claim: ClaimId, bundle: &str, held_until: Moment) -> Resu
     held.iter().enumerate().map(line).collect()
 }
 
+/// The lines of which `condition` is true, in both forms, as a query. It may name columns of lines. Each database finds
+/// its way by it to either form; into a view of both SQLite takes no set of numbers along.
+pub(super) fn lines(columns: &str, condition: &str) -> String {
+    let of = |table: &str| format!("SELECT {columns} FROM {table} WHERE {condition}");
+    format!("{} UNION ALL {}", of("claim_line"), of("bundled_line"))
+}
+
+/// The condition that a hold in a bundle has run out by `moment`. The first look is at the one that ends first: as a
+/// rule that is all, and no plan goes over all claims.
+pub(super) fn is_due(moment: &str) -> String {
+    format!("(SELECT min(held_until) FROM claim WHERE held_until IS NOT NULL) <= {moment} AND expires_at <= {moment}")
+}
+
 /// Makes rows of the lines of claims that are about to move: those whose hold has run out over one of `needs`, whose
 /// locks are held, and those of `claim`.
 pub(super) async fn unbundle(tx: &mut Tx, needs: Value, now: Moment, claim: Option<ClaimId>) -> Result<(), StoreError> {
     let numbers = tx.dialect.numbers("$1");
-    let sql =
-        format!("SELECT DISTINCT claim_id AS id FROM bundled_line WHERE expires_at <= $2 AND need_id + 0 {numbers}");
+    let sql = format!("SELECT claim_id AS id FROM bundled_line WHERE {} AND need_id {numbers}", is_due("$2"));
     let due: Vec<IdRow> = tx.all(&sql, [needs, now.0.into()]).await?;
     let wanted: BTreeSet<i64> = due.into_iter().map(|row| row.id).chain(claim.map(|claim| claim.0)).collect();
     if wanted.is_empty() {

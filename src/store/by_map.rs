@@ -27,6 +27,7 @@
 
 use super::Store;
 use super::batch::{Cell, Writes, array_column};
+use super::bundle::is_due;
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::group::GIVEN_UP;
@@ -169,8 +170,8 @@ fn unless([incarnation, needs, offset, now, ..]: &Parameters) -> String {
     format!(
         "{other} OR {clock} < {now} OR EXISTS (SELECT FROM claim_line
          WHERE need_id + 0 = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})
-         OR EXISTS (SELECT FROM bundled_line
-         WHERE need_id = ANY (CAST({needs} AS bigint[])) AND status = '{due}' AND expires_at <= {clock})"
+         OR EXISTS (SELECT FROM bundled_line WHERE {} AND status = '{due}' AND need_id = ANY (CAST({needs} AS bigint[])))",
+        is_due(&clock)
     )
 }
 

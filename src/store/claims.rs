@@ -1,7 +1,7 @@
 //! Claims and offers after they are made: confirming, renewing, releasing, and letting holds run
 //! out. How a claim is made is in `opening`.
 
-use super::bundle::claim_of;
+use super::bundle::{self, claim_of};
 use super::dialect::Column::{Int, Text};
 use super::error::StoreError;
 use super::idempotency::{self, Keyed, Standing};
@@ -280,8 +280,11 @@ impl Command for ExpireDue {
         let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) { 2 } else { 0 });
         let due: Vec<IdRow> = tx
             .all(
-                "SELECT DISTINCT need_id AS id FROM every_line WHERE status = 'HELD' AND expires_at <= $1
-                 ORDER BY need_id LIMIT $2",
+                &format!(
+                    "SELECT need_id AS id FROM claim_line WHERE status = 'HELD' AND expires_at <= $1
+                     UNION SELECT need_id FROM bundled_line WHERE {} ORDER BY id LIMIT $2",
+                    bundle::is_due("$1")
+                ),
                 [now.0.into(), self.most.into()],
             )
             .await?;
@@ -360,10 +363,8 @@ impl Store {
         let wanted = ids(wanted.iter().map(|c| c.0));
         let sql = format!("SELECT {CLAIM_COLUMNS} FROM claim WHERE id {}", self.dialect.numbers("$1"));
         let rows: Vec<ClaimRow> = self.read_all(&sql, [wanted.clone()]).await?;
-        let sql = format!(
-            "SELECT {LINE_COLUMNS} FROM every_line WHERE claim_id {} ORDER BY need_id",
-            self.dialect.numbers("$1")
-        );
+        let of_claims = format!("claim_id {}", self.dialect.numbers("$1"));
+        let sql = format!("{} ORDER BY need_id", bundle::lines(LINE_COLUMNS, &of_claims));
         let lines: Vec<LineRow> = self.read_all(&sql, [wanted]).await?;
         let mut by_claim: BTreeMap<i64, Vec<ClaimLine>> = BTreeMap::new();
         for row in lines {
@@ -433,7 +434,7 @@ impl Store {
 impl Tx {
     /// The lines of a claim, ascending by need.
     pub async fn lines_of_claim(&mut self, claim: ClaimId) -> Result<Vec<ClaimLine>, StoreError> {
-        let sql = format!("SELECT {LINE_COLUMNS} FROM every_line WHERE claim_id = $1 ORDER BY need_id");
+        let sql = format!("{} ORDER BY need_id", bundle::lines(LINE_COLUMNS, "claim_id = $1"));
         let rows: Vec<LineRow> = self.all(&sql, [claim.0.into()]).await?;
         rows.into_iter().map(LineRow::into_line).collect()
     }

@@ -1,5 +1,6 @@
 //! Deliveries: trips planned over confirmed claims, handed over, and answered for by the area.
 
+use super::bundle;
 use super::chain::{IN_AREA, lines_of_needs};
 use super::claims::{ClaimAccess, MADE_OR_CARRIED, own_claim};
 use super::dialect::Column::Int;
@@ -46,8 +47,8 @@ impl Command for ScheduleDelivery {
         }
         own_claim(tx, self.claim, self.access).await?;
         let wanted = ids(self.lines.iter().map(|(line, _)| line.0));
-        let sql = format!("SELECT need_id FROM every_line WHERE claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
-        let found: Vec<LineNeed> = tx.all(&sql, [wanted, self.claim.0.into()]).await?;
+        let named = format!("claim_id = $2 AND id {}", tx.dialect.numbers("$1"));
+        let found: Vec<LineNeed> = tx.all(&bundle::lines("need_id", &named), [wanted, self.claim.0.into()]).await?;
         if found.len() != self.lines.len() {
             return Err(StoreError::NotFound("claim line"));
         }
@@ -527,9 +528,9 @@ impl Store {
     /// Which of the claims have a line in the area or below it.
     pub async fn claims_in_area(&self, wanted: &[ClaimId], area: &AreaCode) -> Result<HashSet<ClaimId>, StoreError> {
         let sql = format!(
-            "SELECT DISTINCT l.claim_id AS id FROM every_line l JOIN need n ON n.id = l.need_id
-             JOIN area a ON a.id = n.area_id WHERE l.claim_id {} AND (a.code = $2 OR a.code LIKE $3)",
-            self.dialect.numbers("$1")
+            "SELECT DISTINCT l.claim_id AS id FROM ({}) AS l JOIN need n ON n.id = l.need_id
+             JOIN area a ON a.id = n.area_id WHERE a.code = $2 OR a.code LIKE $3",
+            bundle::lines("claim_id, need_id", &format!("claim_id {}", self.dialect.numbers("$1")))
         );
         let values = [ids(wanted.iter().map(|c| c.0)), area.as_str().into(), format!("{area}.%").into()];
         let rows: Vec<IdRow> = self.read_all(&sql, values).await?;

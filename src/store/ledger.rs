@@ -20,7 +20,7 @@
 use super::Author;
 use super::audit::{self, Entry};
 use super::batch::{Batch, Kind, Writes};
-use super::bundle::unbundle;
+use super::bundle::{self, unbundle};
 use super::chain::lines_of_needs;
 use super::dialect::Column::{self, Int};
 use super::error::StoreError;
@@ -709,7 +709,6 @@ pub(super) fn expect_rows(touched: u64, expected: usize) -> Result<(), StoreErro
 
 /// The needs under the lines of a claim; they never change after the claim is made.
 pub(super) async fn needs_of_claim(tx: &mut Tx, claim: ClaimId) -> Result<BTreeSet<NeedId>, StoreError> {
-    let found: Vec<rows::IdRow> =
-        tx.all("SELECT need_id AS id FROM every_line WHERE claim_id = $1", [claim.0.into()]).await?;
+    let found: Vec<rows::IdRow> = tx.all(&bundle::lines("need_id AS id", "claim_id = $1"), [claim.0.into()]).await?;
     Ok(found.into_iter().map(|r| NeedId(r.id)).collect())
 }

@@ -189,9 +189,11 @@ impl ClaimGroup {
         let Some(on_map) = map(&asked).filter(|_| only_needs_matter(&self.claims)) else { return Ok(None) };
         let now = tx.now().await?;
         let due = if planted!(DueIgnored) { "RELEASED" } else { "HELD" };
+        let numbers = tx.dialect.numbers("$1");
         let sql = format!(
-            "SELECT id FROM every_line WHERE status = '{due}' AND expires_at <= $2 AND need_id + 0 {} LIMIT 1",
-            tx.dialect.numbers("$1")
+            "SELECT id FROM claim_line WHERE status = '{due}' AND expires_at <= $2 AND need_id + 0 {numbers}
+             UNION ALL SELECT id FROM bundled_line WHERE {} AND status = '{due}' AND need_id {numbers} LIMIT 1",
+            bundle::is_due("$2")
         );
         if tx.one(&sql, [ids(asked.iter().map(|need| need.0)), now.0.into()]).await?.is_some() {
             return Ok(None);

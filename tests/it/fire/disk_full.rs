@@ -165,12 +165,12 @@ struct Words(sea_orm::DatabaseConnection);
 
 impl Disk for Words {
     async fn fill(&self) {
-        let sql = "CREATE TRIGGER no_room BEFORE INSERT ON claim_line FOR EACH ROW EXECUTE FUNCTION no_room()";
+        let sql = "CREATE TRIGGER no_room BEFORE INSERT ON claim FOR EACH ROW EXECUTE FUNCTION no_room()";
         until("it is our turn to change the table", async || self.0.execute_unprepared(sql).await.is_ok()).await;
     }
 
     async fn free(&self) {
-        let sql = "DROP TRIGGER no_room ON claim_line";
+        let sql = "DROP TRIGGER no_room ON claim";
         until("it is our turn to change the table", async || self.0.execute_unprepared(sql).await.is_ok()).await;
     }
 }

@@ -284,6 +284,15 @@ fn key_of(table: &str) -> &'static str {
     }
 }
 
+/// Columns as they can be told apart: PostgreSQL does not compare JSON.
+fn compared(columns: &[String]) -> String {
+    let column = |name: &String| match name.as_str() {
+        "bundle" => "CAST(bundle AS TEXT) AS bundle".to_owned(),
+        other => other.to_owned(),
+    };
+    columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
 /// The database under corruption, on a connection that knows nothing of the program, with a copy of
 /// each table.
 struct Tables<'a> {
@@ -365,21 +374,23 @@ impl Tables<'_> {
 
     /// True where a table is not what it was.
     async fn differs(&self, table: &str) -> bool {
+        let all = compared(&self.of[table].0);
         let sql = format!(
-            "SELECT 1 FROM (SELECT * FROM kept_{table} EXCEPT SELECT * FROM {table}) gone
-             UNION ALL SELECT 1 FROM (SELECT * FROM {table} EXCEPT SELECT * FROM kept_{table}) come"
+            "SELECT 1 FROM (SELECT {all} FROM kept_{table} EXCEPT SELECT {all} FROM {table}) gone
+             UNION ALL SELECT 1 FROM (SELECT {all} FROM {table} EXCEPT SELECT {all} FROM kept_{table}) come"
         );
         !self.all(&sql).await.is_empty()
     }
 
     async fn restore(&self, table: &str) {
         let (columns, _) = &self.of[table];
+        let all = compared(columns);
         let (key, columns) = (key_of(table), columns.join(", "));
         for sql in [
             format!("DELETE FROM {table} WHERE ({key}) NOT IN (SELECT {key} FROM kept_{table})"),
             // What was swapped would collide with itself on its way back.
             format!("UPDATE {table} SET ({columns}) = (SELECT {columns} FROM kept_{table} kept WHERE {})
-                     WHERE ({key}) IN (SELECT {key} FROM (SELECT * FROM {table} EXCEPT SELECT * FROM kept_{table}) changed)",
+                     WHERE ({key}) IN (SELECT {key} FROM (SELECT {all} FROM {table} EXCEPT SELECT {all} FROM kept_{table}) changed)",
                 key.split(", ").map(|c| format!("kept.{c} = {table}.{c}")).collect::<Vec<_>>().join(" AND ")),
             format!("INSERT INTO {table} SELECT * FROM kept_{table} WHERE ({key}) NOT IN (SELECT {key} FROM {table})"),
         ] {

@@ -2,6 +2,7 @@
 
 mod areas;
 mod audit;
+mod bundles;
 mod by_map;
 mod constraints;
 mod feed;
