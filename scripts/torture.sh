@@ -63,6 +63,7 @@ UnsaltedWords         store::audit::
 BlindVerifier         rigs::corruptions::
 RowsUnchecked         rigs::corruptions::
 LostLine              claims::scenarios::
+BundleLeft            store::bundles::
 ValuesRepeated        rigs::documents::
 '
 

@@ -70,6 +70,8 @@ bugs! {
     RowsUnchecked,
     /// A line does not name the one on its need before it.
     LostLine,
+    /// Lines that have become rows stay in their claim's row, too.
+    BundleLeft,
     /// Errors of the engine repeat what was sent.
     ValuesRepeated,
 }

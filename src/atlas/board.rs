@@ -175,8 +175,27 @@ impl Board {
 
     pub fn apply(&mut self, ground: &Ground, needs: &[Need]) -> Applied {
         let mut applied = Applied::default();
-        // What the own needs of each area that changes added up to before.
-        let mut were: BTreeMap<u32, Locals> = BTreeMap::new();
+        // The items that change in each area, and what the own needs of it added up to before.
+        let mut items: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for need in needs {
+            let before = self.get(need.id);
+            if before.is_some_and(|before| before.version >= need.version) {
+                continue;
+            }
+            let was = before.map(|before| (before.slot, before.item));
+            let is = ground.slot_of(need.area).zip(ground.item_number(need.item));
+            for (slot, item) in was.into_iter().chain(is) {
+                let items = items.entry(slot).or_default();
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+        }
+        let were = |(slot, items): (u32, Vec<u32>)| {
+            let was = self.locals(ground, slot, &items);
+            (slot, items, was)
+        };
+        let were: Vec<(u32, Vec<u32>, Locals)> = items.into_iter().map(were).collect();
         for need in needs {
             let (Some(slot), Some(item)) = (ground.slot_of(need.area), ground.item_number(need.item)) else {
                 applied.skipped += 1;
@@ -186,9 +205,6 @@ impl Board {
             let before = place.map(|place| self.needs[place as usize]);
             if before.is_some_and(|before| before.version >= need.version) {
                 continue;
-            }
-            for slot in before.iter().map(|held| held.slot).chain([slot]) {
-                were.entry(slot).or_insert_with(|| self.locals(ground, slot));
             }
             let terms = number_of(&mut self.terms, &mut self.known_terms, need);
             let after = held(need, slot, item, terms);
@@ -212,8 +228,8 @@ impl Board {
         }
         // One after another: an area above that is counted anew meanwhile counts what the others are now, and
         // where they are the reason for its most urgent need, they will have it counted once more.
-        for (slot, was) in were {
-            let is = self.locals(ground, slot);
+        for (slot, items, was) in were {
+            let is = self.locals(ground, slot, &items);
             let mut totals = std::mem::take(&mut self.totals);
             totals.shift(ground, self, slot, &was.own, &is.own);
             self.totals = totals;
@@ -224,11 +240,12 @@ impl Board {
         applied
     }
 
-    /// What the area's own needs add up to.
-    fn locals(&self, ground: &Ground, slot: u32) -> Locals {
+    /// What the area's own needs add up to, by item for these.
+    fn locals(&self, ground: &Ground, slot: u32, items: &[u32]) -> Locals {
+        let asked = |item: u32| items.contains(&item);
         Locals {
-            own: self.totals.local(ground, self, slot),
-            rounded: Totals::rounds(ground, slot).then(|| self.public_totals.local(ground, self, slot)),
+            own: self.totals.local(ground, self, slot, asked),
+            rounded: Totals::rounds(ground, slot).then(|| self.public_totals.local(ground, self, slot, asked)),
         }
     }
 

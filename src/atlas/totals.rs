@@ -128,7 +128,7 @@ impl Totals {
     /// Counts everything. The sums must be empty.
     pub fn fill(&mut self, ground: &Ground, board: &Board) {
         for slot in ground.all() {
-            let local = self.local(ground, board, slot);
+            let local = self.local(ground, board, slot, |_| true);
             if local.is_empty() {
                 continue;
             }
@@ -145,13 +145,15 @@ impl Totals {
         self.kept.iter_mut().for_each(Vec::shrink_to_fit);
     }
 
-    /// What the area's own needs add up to.
-    pub fn local(&self, ground: &Ground, board: &Board, slot: u32) -> Local {
+    /// What the area's own needs add up to, by item for those that are `asked` for.
+    pub fn local(&self, ground: &Ground, board: &Board, slot: u32, asked: impl Fn(u32) -> bool) -> Local {
         let mut local = Local::new();
         board.visit(slot..slot + 1, |held| {
             if held.status == NeedStatus::Verified {
                 let held = self.picture(ground, held);
-                tally_mut(&mut local, held.item).count(&held);
+                if asked(held.item) {
+                    tally_mut(&mut local, held.item).count(&held);
+                }
                 tally_mut(&mut local, ALL_ITEMS).count(&held);
             }
         });
@@ -182,7 +184,7 @@ impl Totals {
                     let fallen = was.top == tally.top && is.top < was.top;
                     if fallen || (was.top_unserved == tally.top_unserved && is.top_unserved < was.top_unserved) {
                         let below = ground.subtree(above);
-                        let mut parts = tally_of(&self.local(ground, board, above), item);
+                        let mut parts = tally_of(&self.local(ground, board, above, |other| other == item), item);
                         for child in ground.tops(below.start + 1..below.end) {
                             parts.add(&self.below(ground, board, child, item));
                         }

@@ -32,6 +32,12 @@ pub(super) enum Cell {
     Bytes(Option<Vec<u8>>),
 }
 
+impl Cell {
+    fn number(&self) -> Option<i64> {
+        if let Cell::Int(number) = self { *number } else { None }
+    }
+}
+
 impl From<i64> for Cell {
     fn from(number: i64) -> Self {
         Cell::Int(Some(number))
@@ -68,6 +74,26 @@ impl From<String> for Cell {
     }
 }
 
+/// What a statement is given in one of its places.
+#[derive(Debug, Clone)]
+pub(super) enum Parameter {
+    One(Value),
+    /// PostgreSQL takes a column of numbers as they are several times faster than as text, where it is sent so.
+    Numbers(Vec<Option<i64>>),
+}
+
+impl From<Parameter> for Value {
+    fn from(parameter: Parameter) -> Value {
+        match parameter {
+            Parameter::One(value) => value,
+            Parameter::Numbers(numbers) => {
+                let cells: Vec<Cell> = numbers.into_iter().map(Cell::Int).collect();
+                array_column(cells.iter()).into()
+            }
+        }
+    }
+}
+
 /// Rows for one statement. The first column is never null.
 pub(super) struct Batch<const C: usize> {
     columns: [(&'static str, Kind); C],
@@ -77,7 +103,7 @@ pub(super) struct Batch<const C: usize> {
 /// Rows as a statement reads them.
 struct Source {
     text: String,
-    values: Vec<Value>,
+    values: Vec<Parameter>,
     rows: usize,
 }
 
@@ -143,7 +169,7 @@ impl<const C: usize> Batch<C> {
         statements
     }
 
-    fn values(&self, rows: &[[Cell; C]]) -> (String, Vec<Value>) {
+    fn values(&self, rows: &[[Cell; C]]) -> (String, Vec<Parameter>) {
         let names: Vec<String> =
             self.columns.iter().enumerate().map(|(i, (name, _))| format!("column{} AS {name}", i + 1)).collect();
         let row = format!("({})", vec!["?"; C].join(","));
@@ -162,10 +188,10 @@ impl<const C: usize> Batch<C> {
             Cell::Real(number) => (*number).into(),
             Cell::Bytes(bytes) => bytes.clone().into(),
         });
-        (source, values.collect())
+        (source, values.map(Parameter::One).collect())
     }
 
-    fn arrays(&self, rows: &[[Cell; C]], first: usize) -> (String, Vec<Value>) {
+    fn arrays(&self, rows: &[[Cell; C]], first: usize) -> (String, Vec<Parameter>) {
         let mut sources = Vec::with_capacity(C);
         let mut values = Vec::with_capacity(C);
         for (i, (_, kind)) in self.columns.iter().enumerate() {
@@ -180,8 +206,9 @@ impl<const C: usize> Batch<C> {
             });
             let column = rows.iter().map(|row| &row[i]);
             values.push(match kind {
-                Kind::Plain | Kind::Json => plain_column(column).into(),
-                Kind::Int | Kind::Text | Kind::Real | Kind::Bytes => array_column(column).into(),
+                Kind::Int => Parameter::Numbers(column.map(Cell::number).collect()),
+                Kind::Plain | Kind::Json => Parameter::One(plain_column(column).into()),
+                Kind::Text | Kind::Real | Kind::Bytes => Parameter::One(array_column(column).into()),
             });
         }
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
@@ -209,7 +236,7 @@ pub(super) struct Writes {
 /// Parts as one statement has them.
 struct Joined {
     parts: String,
-    values: Vec<Value>,
+    values: Vec<Parameter>,
     /// How many rows each names.
     rows: Vec<usize>,
 }
@@ -219,7 +246,7 @@ const XID: &str = "pg_current_xact_id()::text::bigint AS xid";
 
 struct Part {
     sql: String,
-    values: Vec<Value>,
+    values: Vec<Parameter>,
     rows: usize,
     /// Tells followers: its row bears the transaction's position.
     logs: bool,
@@ -251,10 +278,10 @@ impl Writes {
     /// transaction it was. Not for writes without a part.
     pub fn guarded<const N: usize>(
         self,
-        more: [Value; N],
+        more: [Parameter; N],
         unless: impl FnOnce(&[String; N]) -> String,
         answer: impl FnOnce(&[String; N]) -> String,
-    ) -> (String, Vec<Value>) {
+    ) -> (String, Vec<Parameter>) {
         let first = self.parameters + 1;
         let Joined { parts, mut values, rows } = self.joined();
         let named = std::array::from_fn(|n| format!("${}", first + n));
@@ -262,9 +289,8 @@ impl Writes {
         let differs =
             |n: usize| format!(" WHEN (SELECT count(*) FROM w{n}) <> (CAST(${counts} AS bigint[]))[{}] THEN 0", n + 1);
         let counted: String = (0..rows.len()).map(differs).collect();
-        let rows: Vec<Cell> = rows.into_iter().map(|rows| Cell::Int(Some(rows as i64))).collect();
         values.extend(more);
-        values.push(array_column(rows.iter()).into());
+        values.push(Parameter::Numbers(rows.into_iter().map(|rows| Some(rows as i64)).collect()));
         let (unless, answer) = (unless(&named), answer(&named));
         let sql =
             format!("WITH {parts} SELECT 1 / CASE WHEN {unless} THEN 0{counted} ELSE 1 END AS whole, {XID}, {answer}");
@@ -304,7 +330,7 @@ fn plain_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
 }
 
 /// An array as PostgreSQL reads it from text.
-pub(super) fn array_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
+fn array_column<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
     let mut out = String::from("{");
     let mut digits = itoa::Buffer::new();
     for (i, cell) in cells.enumerate() {
@@ -353,7 +379,7 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let mut touched = 0;
         for source in batch.separately(self.dialect) {
-            touched += self.run_with(&sql(&source.text), source.values).await?;
+            touched += self.run_with(&sql(&source.text), source.values.into_iter().map(Value::from)).await?;
         }
         Ok(touched)
     }
@@ -366,7 +392,7 @@ impl Tx {
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
         for source in batch.separately(self.dialect) {
-            found.extend(self.all_with(&sql(&source.text), source.values).await?);
+            found.extend(self.all_with(&sql(&source.text), source.values.into_iter().map(Value::from)).await?);
         }
         Ok(found)
     }
@@ -388,6 +414,7 @@ impl Tx {
         let Joined { parts, values, rows } = writes.joined();
         let counts: String = (0..rows.len()).map(|n| format!(", (SELECT count(*) FROM w{n}) AS w{n}")).collect();
         let sql = format!("WITH {parts} SELECT {XID}{counts}");
+        let values = values.into_iter().map(Value::from);
         let counted = self.one_with(&sql, values).await?.ok_or_else(|| StoreError::corrupt("count"))?;
         for (n, rows) in rows.into_iter().enumerate() {
             expect_rows(column::<i64>(&counted, &format!("w{n}"))?.unsigned_abs(), rows)?;
@@ -400,12 +427,13 @@ impl Tx {
 
     async fn write_in_turn(&mut self, writes: Writes) -> Result<(), StoreError> {
         for part in writes.parts {
+            let values = part.values.into_iter().map(Value::from);
             let touched = if part.logs {
-                let logged: Vec<IdRow> = self.all_with(&format!("{} RETURNING id", part.sql), part.values).await?;
+                let logged: Vec<IdRow> = self.all_with(&format!("{} RETURNING id", part.sql), values).await?;
                 self.position = logged.iter().map(|row| row.id).max();
                 logged.len() as u64
             } else {
-                self.run_with(&part.sql, part.values).await?
+                self.run_with(&part.sql, values).await?
             };
             expect_rows(touched, part.rows)?;
         }

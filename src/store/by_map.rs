@@ -26,7 +26,7 @@
 //! the database is asked.
 
 use super::Store;
-use super::batch::{Cell, Writes, array_column};
+use super::batch::{Parameter, Writes};
 use super::bundle::is_due;
 use super::dialect::Dialect;
 use super::error::StoreError;
@@ -119,14 +119,14 @@ impl Plan {
         let Granted { verdicts, done, claim_ids } = grant_all(claims, book, terms, &mut writes)?;
         let used = terms.claim_ids.len() - claim_ids.len();
         let drawn = if claim_ids.len() < SPARE * used { (2 * SPARE * used) as i64 } else { 0 };
-        let needs: Vec<Cell> = map.needs.iter().map(|need| need.id.0.into()).collect();
+        let needs = map.needs.iter().map(|need| Some(need.id.0)).collect();
         let (sql, values) = writes.guarded(
             [
-                map.incarnation.to_string().into(),
-                array_column(needs.iter()).into(),
-                offset.into(),
-                now.0.into(),
-                drawn.into(),
+                Parameter::One(map.incarnation.to_string().into()),
+                Parameter::Numbers(needs),
+                Parameter::One(offset.into()),
+                Parameter::One(now.0.into()),
+                Parameter::One(drawn.into()),
             ],
             unless,
             answer,

@@ -4,6 +4,7 @@
 //! whether it is still there, and each of these exchanges costs as much as a tenth of a group. Where it is not
 //! there any more the statement fails, and its claims are looked after one by one.
 
+use super::batch::Parameter;
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::sqlx::{self, Postgres, Row as _};
@@ -26,7 +27,7 @@ impl Swift {
     /// Runs a statement to the end of its answer, which is where its transaction ends. A connection on which
     /// anything went wrong, or whose answer nobody waits for any longer, is given back to the pool, which looks
     /// at it before it is used again. Answers with the one row, and the transaction that it says in `xid`.
-    pub async fn run(&self, sql: String, values: Vec<Value>) -> Result<(PgRow, i64), DbErr> {
+    pub async fn run(&self, sql: String, values: Vec<Parameter>) -> Result<(PgRow, i64), DbErr> {
         let fail = |error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
         let pool = self.pool.as_ref().ok_or_else(|| DbErr::Custom("there is no such connection".into()))?;
         let kept = self.open.lock().await.take();
@@ -37,9 +38,10 @@ impl Swift {
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
         for value in values {
             query = match value {
-                Value::BigInt(number) => query.bind(number),
-                Value::String(text) => query.bind(text),
-                other => return Err(DbErr::Type(format!("{other:?} is not among what is sent so"))),
+                Parameter::Numbers(numbers) => query.bind(numbers),
+                Parameter::One(Value::BigInt(number)) => query.bind(number),
+                Parameter::One(Value::String(text)) => query.bind(text),
+                Parameter::One(other) => return Err(DbErr::Type(format!("{other:?} is not among what is sent so"))),
             };
         }
         let mut rows = query.fetch_all(&mut *connection).await.map_err(fail)?;

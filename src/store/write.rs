@@ -1,6 +1,7 @@
 //! Transactions: where they begin, how they are retried, and what happens after COMMIT.
 //! Nobody else opens one.
 
+use super::batch::Parameter;
 use super::dialect::{Dialect, Trouble};
 use super::error::StoreError;
 use super::faults::{self, Fault, FaultStep, Faults};
@@ -220,7 +221,7 @@ pub(super) fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> R
 /// A transaction that is one statement of PostgreSQL's: see [`super::batch::Writes::guarded`].
 pub(super) struct Whole<A> {
     pub sql: String,
-    pub values: Vec<Value>,
+    pub values: Vec<Parameter>,
     /// How many callers' writes it carries.
     pub writes: usize,
     /// What it stands for.
