@@ -93,18 +93,31 @@ pub(super) fn lines(columns: &str, condition: &str) -> String {
     format!("{} UNION ALL {}", of("claim_line"), of("bundled_line"))
 }
 
+/// When the first hold in a bundle ends.
+pub(super) const FIRST_END: &str = "SELECT min(held_until) FROM claim WHERE held_until IS NOT NULL";
+
 /// The condition that a hold in a bundle has run out by `moment`. The first look is at the one that ends first: as a
 /// rule that is all, and no plan goes over all claims.
 pub(super) fn is_due(moment: &str) -> String {
-    format!("(SELECT min(held_until) FROM claim WHERE held_until IS NOT NULL) <= {moment} AND expires_at <= {moment}")
+    format!("({FIRST_END}) <= {moment} AND expires_at <= {moment}")
 }
 
 /// Makes rows of the lines of claims that are about to move: those whose hold has run out over one of `needs`, whose
-/// locks are held, and those of `claim`.
-pub(super) async fn unbundle(tx: &mut Tx, needs: Value, now: Moment, claim: Option<ClaimId>) -> Result<(), StoreError> {
+/// locks are held, if `some_due`, and those of `claim`.
+pub(super) async fn unbundle(
+    tx: &mut Tx,
+    needs: Value,
+    now: Moment,
+    some_due: bool,
+    claim: Option<ClaimId>,
+) -> Result<(), StoreError> {
     let numbers = tx.dialect.numbers("$1");
-    let sql = format!("SELECT claim_id AS id FROM bundled_line WHERE {} AND need_id {numbers}", is_due("$2"));
-    let due: Vec<IdRow> = tx.all(&sql, [needs, now.0.into()]).await?;
+    let due: Vec<IdRow> = if some_due {
+        let sql = format!("SELECT claim_id AS id FROM bundled_line WHERE {} AND need_id {numbers}", is_due("$2"));
+        tx.all(&sql, [needs, now.0.into()]).await?
+    } else {
+        Vec::new()
+    };
     let wanted: BTreeSet<i64> = due.into_iter().map(|row| row.id).chain(claim.map(|claim| claim.0)).collect();
     if wanted.is_empty() {
         return Ok(());

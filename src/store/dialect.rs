@@ -152,6 +152,15 @@ impl Dialect {
         }
     }
 
+    /// As [`Dialect::now_for_writing`], with one more number that is looked up by the way, as `beside`.
+    pub fn now_and(self, beside: &str) -> String {
+        let now = self.now_for_writing();
+        match self {
+            Dialect::Postgres => format!("SELECT t.now, ({beside}) AS beside FROM ({now}) AS t"),
+            Dialect::Sqlite => format!("{now}, ({beside}) AS beside"),
+        }
+    }
+
     /// A text that no other server of the same database says, and none on which it was restored in place: when the
     /// server was started, and the number of a table, which is another one where it was made anew. Costs nothing to
     /// ask, unlike a [life](super::feed::LIFE).

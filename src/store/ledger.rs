@@ -178,13 +178,15 @@ impl Book {
             )
             .await?;
         let asked_for_now = Stopwatch::start();
-        let now = tx.now().await?.plus_seconds(if planted!(EarlyExpiry) && action == "line.expire" { 2 } else { 0 });
+        let (now, first_end) = tx.now_and(bundle::FIRST_END).await?;
+        let now = now.plus_seconds(if planted!(EarlyExpiry) && action == "line.expire" { 2 } else { 0 });
         let (claim, openings) = match lines {
             Lines::None => (0, 0),
             Lines::OfClaim(claim) => (claim.0, 0),
             Lines::Openings => (0, 1),
         };
-        unbundle(tx, need_ids.clone(), now, (claim > 0).then_some(ClaimId(claim))).await?;
+        let some_due = first_end.is_some_and(|end| end <= now.0);
+        unbundle(tx, need_ids.clone(), now, some_due, (claim > 0).then_some(ClaimId(claim))).await?;
         let (numbers, lock) = (dialect.numbers("$1"), dialect.lock());
         let found: Vec<LineRow> = if lines == Lines::None {
             // By the index of holds that end: the needs may have had any number of lines, and few of all

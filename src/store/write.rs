@@ -90,6 +90,13 @@ impl Tx {
         Ok(Moment(column(&row, "now")?))
     }
 
+    /// The same, with a number that is looked up by the way.
+    pub(super) async fn now_and(&mut self, beside: &str) -> Result<(Moment, Option<i64>), StoreError> {
+        let sql = self.dialect.now_and(beside);
+        let row = self.one(&sql, [self.clock_offset.into()]).await?.ok_or_else(|| StoreError::corrupt("clock"))?;
+        Ok((Moment(column(&row, "now")?), column(&row, "beside")?))
+    }
+
     pub async fn run<const N: usize>(&mut self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
         self.run_with(sql, values).await
     }
