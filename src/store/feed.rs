@@ -11,6 +11,7 @@
 
 use super::Store;
 use super::areas::AreaDigest;
+use super::bundle::FIRST_END;
 use super::dialect::Dialect;
 use super::error::StoreError;
 use super::position::Seen;
@@ -454,8 +455,7 @@ impl Store {
         // The first entry of an index. Asked for any line that is due, a database may look at all lines.
         let sql = format!(
             "SELECT count(*) AS n FROM (SELECT min(expires_at) AS first FROM claim_line WHERE status = 'HELD'
-                 UNION ALL SELECT min(held_until) FROM claim WHERE held_until IS NOT NULL) h
-             WHERE first <= ({now})"
+                 UNION ALL {FIRST_END}) h WHERE first <= ({now})"
         );
         let row = self.read_one(&sql, [self.clock.offset_micros().into()]).await?;
         let row = row.ok_or_else(|| StoreError::corrupt("count"))?;
